@@ -1,0 +1,1 @@
+//! What the AWS model says must happen.

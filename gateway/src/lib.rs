@@ -1,0 +1,2 @@
+//! Wiregate: sockets, clients, clocks and listeners around `gateway-core`'s decisions.
+pub mod cli;

@@ -1,0 +1,2 @@
+//! Load scenarios for Wiregate.
+fn main() {}

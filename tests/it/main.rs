@@ -1,0 +1,1 @@
+//! The specification: one test binary, a file for each promise.
