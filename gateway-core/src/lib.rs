@@ -1,1 +1,5 @@
-//! What the AWS model says must happen.
+//! What the AWS WebSocket API model says must happen, as values and functions.
+//!
+//! No clock, no randomness, no sockets: time, keys and chance are arguments. In reading order:
+
+pub mod resource;
