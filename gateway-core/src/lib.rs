@@ -2,4 +2,5 @@
 //!
 //! No clock, no randomness, no sockets: time, keys and chance are arguments. In reading order:
 
+pub mod id;
 pub mod resource;
