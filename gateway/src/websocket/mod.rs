@@ -1,0 +1,2 @@
+//! The front door for WebSocket clients.
+pub mod codec;
