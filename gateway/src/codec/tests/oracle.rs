@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::{decode_cut, frame};
-use crate::websocket::codec::*;
+use crate::codec::*;
 
 const LIMITS: Limits = Limits {
     frame: 70_000,

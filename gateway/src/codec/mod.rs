@@ -6,7 +6,7 @@
 //! the tests it is the oracle.
 //!
 //! ```
-//! # use gateway::websocket::codec::{Decoder, Event, Limits};
+//! # use gateway::codec::{Decoder, Event, Limits};
 //! let limits = Limits { frame: 32 * 1024, message: 128 * 1024, fragments: 1024, binary: false };
 //! let mut decoder = Decoder::default();
 //! // What one read brought: a masked text frame and the first half of a ping.
@@ -19,7 +19,7 @@
 //!     assert_eq!(event, Event::Text("hi".into()));
 //! }
 //! assert_eq!(used, scratch.len());
-//! # Ok::<(), gateway::websocket::codec::Violation>(())
+//! # Ok::<(), gateway::codec::Violation>(())
 //! ```
 mod close_frame;
 mod decode;

@@ -1,2 +1,0 @@
-//! The front door for WebSocket clients.
-pub mod codec;
