@@ -1,6 +1,4 @@
-//! What the AWS WebSocket API model says must happen, as values and functions.
-//!
-//! No clock, no randomness, no sockets: time, keys and chance are arguments. In reading order:
+//! What the AWS model says must happen.
 
-pub mod id;
-pub mod resource;
+pub mod expression;
+pub mod jsonpath;

@@ -1,0 +1,153 @@
+//! The one JSONPath of the gateway: parsed once, read from raw JSON text or from a parsed `Value`.
+//!
+//! Selection expressions (`$request.body.action`) and parameter mappings (`route.request.body.user.id`) take
+//! whatever stands behind `request.body.` as a path. The dialect is the part of Jayway's JSONPath that can name a
+//! value: `.key`, `['key']`, `["key"]`, `[0]`, `[-1]`, `[*]`, `.*` and one `..`. Filters, slices, unions and functions
+//! are refused when the path is parsed.
+//!
+//! What counts as JSON, the same for every path:
+//! * the whole text must be one JSON document (RFC 8259), nested at most [`MAX_DEPTH`] deep;
+//! * of members with the same name the last one wins, as in Java's Jackson;
+//! * a number keeps its source text, however large (`1e999` is `1e999`);
+//! * half of a surrogate pair, which a JavaScript client makes by cutting a string inside an emoji, reads as U+FFFD;
+//! * `\u0000` reads as a NUL character.
+//!
+//! `serde_json::Value` is stricter in two points: it refuses numbers beyond `f64` and unpaired surrogates. In all
+//! that it accepts, both evaluators find the same values; the text of a number only the first one keeps.
+
+mod parse;
+mod raw;
+mod select;
+mod text;
+mod tree;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_json::Value;
+
+pub(crate) use parse::{Dialect, parse_tail};
+pub use parse::{JsonPathError, JsonPathProblem};
+pub use raw::is_json;
+
+/// The deepest nesting of arrays and objects that is read; serde_json's own limit for a `Value`.
+pub const MAX_DEPTH: usize = 127;
+
+/// Steps in one path. Ours; AWS documents no number. Each step may read the rest of the message once.
+pub const MAX_STEPS: usize = 32;
+
+/// Bytes of text an array or object may become. A path with `..` can name the same bytes many times over.
+/// Twice the largest message of the `open` preset, so that every value of such a message fits.
+pub const MAX_RENDERED_BYTES: usize = 2 * 1024 * 1024;
+
+/// A JSONPath, ready to be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonPath {
+    steps: Vec<Step>,
+}
+
+/// One step of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// `.key` or `['key']`: the member of an object.
+    Key(String),
+    /// `[0]`, `[-1]`: the element of an array; negative counts from the end.
+    Index(i64),
+    /// `[*]` or `.*`: every element, or every member's value.
+    Every,
+    /// `..`: the value itself and everything below it, parents before children.
+    Descendants,
+}
+
+/// What stands at a path, as the text that takes its place in a key or a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading<'t> {
+    /// Nothing is there, or the text would be longer than [`MAX_RENDERED_BYTES`].
+    Missing,
+    /// A JSON `null`.
+    Null,
+    /// A string without its quotes; a number or boolean as it was written; an array as `[a, b]`, an object as
+    /// `{a=1, b=x}`, the way Java prints lists and maps. Borrowed from the message where it stands there as it is.
+    Text(Cow<'t, str>),
+}
+
+impl<'t> Reading<'t> {
+    /// The text for a place where missing, null and empty are the same.
+    pub fn into_text(self) -> Cow<'t, str> {
+        match self {
+            Self::Missing | Self::Null => Cow::Borrowed(""),
+            Self::Text(text) => text,
+        }
+    }
+}
+
+/// The text is not one JSON document, or is nested deeper than [`MAX_DEPTH`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the message is not JSON, or is nested deeper than {MAX_DEPTH} levels")]
+pub struct NotJson;
+
+impl JsonPath {
+    /// Reads a path such as `user.name`, `$.users[0]['full name']` or `$`.
+    pub fn parse(text: &str) -> Result<Self, JsonPathError> {
+        parse::parse_whole(text)
+    }
+
+    /// The steps, outermost first; none for `$`, the whole document.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Whether the path names at most one value: it has neither `*` nor `..`.
+    pub fn is_definite(&self) -> bool {
+        !self
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Every | Step::Descendants))
+    }
+
+    /// Evaluates on JSON text. A path that names one value makes no copy of the message, nor of a string without
+    /// escapes; one that names many reads as a list, or as missing when it finds none.
+    pub fn read<'t>(&self, json: &'t str) -> Result<Reading<'t>, NotJson> {
+        raw::read(self, json)
+    }
+
+    /// Evaluates on a parsed document: all values at the path, in document order, parents before children.
+    pub fn select<'v>(&self, document: &'v Value) -> Vec<&'v Value> {
+        select::select(document, &self.steps)
+    }
+
+    /// Writes the path without its root: `.a[0]`.
+    pub(crate) fn write_tail(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut after_dots = false;
+        for step in &self.steps {
+            match step {
+                Step::Key(key) if parse::is_plain(key) => {
+                    f.write_str(if after_dots { "" } else { "." })?;
+                    f.write_str(key)?;
+                }
+                Step::Key(key) => {
+                    let escaped = key.replace('\\', r"\\").replace('\'', r"\'");
+                    write!(f, "['{escaped}']")?;
+                }
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Every => f.write_str("[*]")?,
+                Step::Descendants => f.write_str("..")?,
+            }
+            after_dots = *step == Step::Descendants;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for JsonPath {
+    /// The path from its root, in one canonical spelling that parses to the same path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("$")?;
+        self.write_tail(f)
+    }
+}
