@@ -1,4 +1,5 @@
 //! What the AWS model says must happen.
 
-pub mod expression;
-pub mod jsonpath;
+pub mod auth;
+pub mod id;
+pub mod limit;
