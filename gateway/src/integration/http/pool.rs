@@ -1,0 +1,195 @@
+//! Unused HTTP/1.1 connections, last in first out, bounded in number and in age.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::HeaderName;
+use tokio::time::Instant;
+
+use super::Origin;
+use super::h1::Http1Connection;
+
+/// The room to leave before the moment at which the backend said it would close.
+const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
+/// The reaper's shortest pause.
+const MIN_PAUSE: Duration = Duration::from_millis(50);
+
+/// The unused connections of one thread.
+#[derive(Debug)]
+pub(super) struct IdlePool {
+    max_per_origin: usize,
+    max_total: usize,
+    timeout: Duration,
+    shelves: Arc<Mutex<Shelves>>,
+}
+
+#[derive(Debug, Default)]
+struct Shelves {
+    origins: HashMap<Origin, Vec<Idle>>,
+    total: usize,
+    reaping: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Http1Connection,
+    expires: Instant,
+}
+
+impl IdlePool {
+    pub(super) fn new(max_per_origin: usize, max_total: usize, timeout: Duration) -> Self {
+        Self {
+            max_per_origin,
+            max_total,
+            timeout,
+            shelves: Arc::default(),
+        }
+    }
+
+    /// The connection that was used last, of those that can take a request now.
+    pub(super) fn take(&self, origin: &Origin) -> Option<Http1Connection> {
+        let now = Instant::now();
+        let mut shelves = lock(&self.shelves);
+        let Shelves { origins, total, .. } = &mut *shelves;
+        let shelf = origins.get_mut(origin)?;
+        // One that is still busy with the end of its last exchange may be ready later: it is passed over, not dropped.
+        let mut index = shelf.len();
+        while index > 0 {
+            index -= 1;
+            let idle = &shelf[index];
+            let gone = idle.expires <= now || idle.connection.is_closed();
+            if gone || idle.connection.is_ready() {
+                let taken = shelf.remove(index);
+                *total -= 1;
+                if !gone {
+                    return Some(taken.connection);
+                }
+            }
+        }
+        None
+    }
+
+    /// Keeps the connection for the next call, unless it is closed. The oldest makes room for it.
+    pub(super) fn put(&self, origin: &Origin, connection: Http1Connection, answer: &HeaderMap) {
+        let keep = self.timeout.min(promised(answer));
+        if connection.is_closed()
+            || keep.is_zero()
+            || self.max_per_origin == 0
+            || self.max_total == 0
+        {
+            return;
+        }
+        let idle = Idle {
+            connection,
+            expires: Instant::now() + keep,
+        };
+        let mut shelves = lock(&self.shelves);
+        if shelves.total >= self.max_total {
+            shelves.evict();
+        }
+        if !shelves.origins.contains_key(origin) {
+            shelves.origins.insert(origin.clone(), Vec::new());
+        }
+        let Shelves {
+            origins,
+            total,
+            reaping,
+        } = &mut *shelves;
+        let Some(shelf) = origins.get_mut(origin) else {
+            return;
+        };
+        if shelf.len() >= self.max_per_origin {
+            shelf.remove(0);
+            *total -= 1;
+        }
+        shelf.push(idle);
+        *total += 1;
+        if !*reaping {
+            *reaping = true;
+            tokio::spawn(reap(
+                Arc::downgrade(&self.shelves),
+                (self.timeout / 4).max(MIN_PAUSE),
+            ));
+        }
+    }
+}
+
+impl Shelves {
+    /// Drops the oldest connection of whichever origin comes first.
+    fn evict(&mut self) {
+        if let Some(shelf) = self.origins.values_mut().find(|shelf| !shelf.is_empty()) {
+            shelf.remove(0);
+            self.total -= 1;
+        }
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        self.origins.retain(|_, shelf| {
+            shelf.retain(|idle| idle.expires > now && !idle.connection.is_closed());
+            !shelf.is_empty()
+        });
+        self.total = self.origins.values().map(Vec::len).sum();
+    }
+}
+
+/// Closes what has expired. It ends when the pool is empty or gone; the next connection that is kept starts it anew.
+async fn reap(shelves: Weak<Mutex<Shelves>>, pause: Duration) {
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(shelves) = shelves.upgrade() else {
+            return;
+        };
+        let mut shelves = lock(&shelves);
+        shelves.sweep(Instant::now());
+        if shelves.total == 0 {
+            shelves.reaping = false;
+            return;
+        }
+    }
+}
+
+fn lock(shelves: &Mutex<Shelves>) -> MutexGuard<'_, Shelves> {
+    shelves.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long the backend promises to keep the connection (`Keep-Alive: timeout=5`), less a margin for the way.
+fn promised(answer: &HeaderMap) -> Duration {
+    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    let Some(value) = answer.get(KEEP_ALIVE).and_then(|value| value.to_str().ok()) else {
+        return Duration::MAX;
+    };
+    let timeout = value.split(',').find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("timeout")
+            .then(|| value.trim().parse::<u64>().ok())?
+    });
+    timeout.map_or(Duration::MAX, |seconds| {
+        Duration::from_secs(seconds).saturating_sub(KEEP_ALIVE_MARGIN)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &str, expected: Duration) {
+        let mut headers = HeaderMap::new();
+        headers.insert("keep-alive", value.parse().unwrap());
+        assert_eq!(promised(&headers), expected, "{value}");
+    }
+
+    #[test]
+    fn a_backends_keep_alive_promise_is_read_with_a_margin() {
+        check("timeout=5", Duration::from_secs(4));
+        check("max=100, Timeout = 3", Duration::from_secs(2));
+        check("timeout=0", Duration::ZERO);
+        check("timeout=1", Duration::ZERO);
+        check("max=100", Duration::MAX);
+        check("timeout=soon", Duration::MAX);
+        check("", Duration::MAX);
+    }
+}
