@@ -64,10 +64,14 @@ impl Http1Connection {
         };
         // hyper hands the request back only if its driver never took it up.
         match failure.take_message() {
-            Some(request) => Err(Attempt::NotSent(
-                Box::new(reshape.undo(request)),
-                failure.into_error(),
-            )),
+            Some(request) => {
+                let request = Box::new(reshape.undo(request));
+                Err(Attempt::NotSent {
+                    request,
+                    error: failure.into_error(),
+                    refused: false,
+                })
+            }
             None => Err(Attempt::Failed(failure.into_error())),
         }
     }

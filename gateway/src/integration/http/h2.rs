@@ -1,6 +1,7 @@
 //! HTTP/2: one connection an origin, shared by all calls to it and replaced once it closes.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -76,16 +77,21 @@ pub(super) struct Http2Connection {
 impl Http2Connection {
     pub(super) async fn send(&self, outgoing: Outgoing) -> Result<Response<Incoming>, Attempt> {
         let (request, reshape) = outgoing.into_http2();
+        let copy = request.clone();
         let mut failure = match self.sender.clone().try_send_request(request).await {
             Ok(response) => return Ok(response),
             Err(failure) => failure,
         };
-        match failure.take_message() {
-            Some(request) => Err(Attempt::NotSent(
-                Box::new(reshape.undo(request)),
-                failure.into_error(),
-            )),
-            None => Err(Attempt::Failed(failure.into_error())),
+        let unsent = failure.take_message();
+        let error = failure.into_error();
+        let refused = unsent.is_none() && is_refused(&error);
+        match unsent.or(refused.then_some(copy)) {
+            Some(request) => Err(Attempt::NotSent {
+                request: Box::new(reshape.undo(request)),
+                error,
+                refused,
+            }),
+            None => Err(Attempt::Failed(error)),
         }
     }
 
@@ -98,6 +104,16 @@ impl Drop for Http2Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
+}
+
+/// RFC 9113, 8.7: a stream refused with `REFUSED_STREAM` has not been processed in any way.
+///
+/// hyper passes the reason on only in its words; where these should change, the call fails instead of being repeated.
+fn is_refused(error: &hyper::Error) -> bool {
+    error.source().is_some_and(|cause| {
+        cause.to_string()
+            == "stream error received: refused stream before processing any application logic"
+    })
 }
 
 /// The shared connections of one thread.

@@ -17,6 +17,9 @@ mod pool;
 mod resolve;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -170,28 +173,34 @@ impl HttpClient {
         mut outgoing: Outgoing,
         progress: &Progress,
     ) -> Result<BackendResponse, BackendError> {
-        let (mut link, mut reused) = self.link(origin, version, true).await?;
+        let mut may_repeat = true;
+        let (mut link, reused) = self.link(origin, version, true).await?;
+        // A new connection that closes at once would close again; a refused stream is an invitation to come back.
+        let mut repeatable = |refused| std::mem::take(&mut may_repeat) && (reused || refused);
         loop {
             progress.set(true);
             let attempt = match &mut link {
                 Link::Http1(connection) => connection.send(outgoing).await,
                 Link::Http2(connection) => connection.send(outgoing).await,
             };
-            match attempt {
+            let (request, error, refused) = match attempt {
                 Ok(response) => return self.finish(origin, link, response).await,
                 Err(Attempt::Failed(error)) => return Err(error::broken(origin, &error, true)),
-                Err(Attempt::NotSent(request, error)) => {
-                    progress.set(false);
-                    if let Link::Http2(connection) = &link {
-                        self.shared.forget(origin, connection);
-                    }
-                    if !reused {
-                        return Err(error::broken(origin, &error, false));
-                    }
-                    outgoing = *request;
-                }
+                Err(Attempt::NotSent {
+                    request,
+                    error,
+                    refused,
+                }) => (request, error, refused),
+            };
+            progress.set(false);
+            if let (Link::Http2(connection), false) = (&link, refused) {
+                self.shared.forget(origin, connection);
             }
-            (link, reused) = (self.link(origin, version, false).await?.0, false);
+            if !repeatable(refused) {
+                return Err(error::broken(origin, &error, false));
+            }
+            outgoing = *request;
+            link = self.link(origin, version, false).await?.0;
         }
     }
 
@@ -285,8 +294,13 @@ enum Link {
 
 /// Why an attempt brought no response.
 enum Attempt {
-    /// Nothing of the request was written: here it is again.
-    NotSent(Box<Outgoing>, hyper::Error),
+    /// Nothing of it was written, or the backend says that it has done nothing with it: here it is again.
+    NotSent {
+        request: Box<Outgoing>,
+        error: hyper::Error,
+        /// Whether it was the backend that said so; the connection is good then.
+        refused: bool,
+    },
     /// The backend may have acted on it.
     Failed(hyper::Error),
 }
