@@ -8,6 +8,7 @@ mod claim;
 mod date;
 mod error;
 mod key;
+mod read;
 mod sign;
 #[cfg(test)]
 mod tests;
@@ -104,7 +105,7 @@ pub fn verify(
     service: &str,
 ) -> Result<Verified, SignatureError> {
     let query = canonical::decode_query(request.query);
-    let claim = claim::read(request, &query)?;
+    let claim = read::claim(request, &query)?;
     claim.check_time(now)?;
     claim.check_scope(service)?;
     let credentials = credentials(claim.access_key_id).ok_or(SignatureError::UnrecognizedClient)?;
