@@ -69,14 +69,9 @@ impl Bucket {
         let gained = elapsed * f64::from(self.rate) * TOKENS_A_SECOND;
         #[expect(clippy::cast_sign_loss, reason = "neither time nor rate is negative")]
         let gained = gained as u64;
-        // A gain too small to count is not forgotten: its time goes on counting.
-        if gained > 0 {
-            self.at = now;
-            self.level = self
-                .level
-                .saturating_add(gained)
-                .min(u64::from(self.burst) * TOKEN);
-        }
+        let full = u64::from(self.burst) * TOKEN;
+        self.level = self.level.saturating_add(gained).min(full);
+        self.at = now;
     }
 }
 

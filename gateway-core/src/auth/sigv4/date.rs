@@ -25,8 +25,7 @@ pub(super) fn parse_basic(text: &str) -> Option<u64> {
         return None;
     }
     let date = PrimitiveDateTime::parse(text, BASIC).ok()?;
-    let seconds = u64::try_from(date.assume_utc().unix_timestamp()).ok()?;
-    (format(seconds) == text).then_some(seconds)
+    u64::try_from(date.assume_utc().unix_timestamp()).ok()
 }
 
 /// Reads the value of a `Date` header: HTTP's own form, or the basic form that some signers put

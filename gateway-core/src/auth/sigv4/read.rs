@@ -63,8 +63,6 @@ fn read_header<'a>(
         ));
     };
     let (algorithm, parameters) = text.split_once(' ').unwrap_or((text, ""));
-    check_not_asymmetric(algorithm)?;
-
     let found = header_parameters(parameters)?;
     let signed_at = header_date(request)?;
     let ([Some(credential), Some(signature), Some(signed_headers)], Some(signed_at)) =
@@ -72,6 +70,7 @@ fn read_header<'a>(
     else {
         return Err(header_lacks(found, signed_at, text));
     };
+    // Before the credential, which has other parts in SigV4a.
     check_algorithm(algorithm)?;
     let token = single_header(request, "x-amz-security-token")?;
     let claim = Claim::new(
@@ -172,9 +171,6 @@ fn read_query<'a>(query: &'a [Pair<'a>]) -> Result<Claim<'a>, SignatureError> {
     for (name, place) in IN_QUERY.iter().zip(&mut found) {
         *place = parameter(query, name)?;
     }
-    if let Some(algorithm) = found[0] {
-        check_not_asymmetric(algorithm)?;
-    }
     let [
         Some(algorithm),
         Some(credential),
@@ -249,15 +245,6 @@ fn check_algorithm(algorithm: &str) -> Result<(), SignatureError> {
     Err(incomplete(format!(
         "Unsupported AWS 'algorithm': '{algorithm}' (only {ALGORITHM} for now)."
     )))
-}
-
-/// SigV4a has other parameters, so its callers would only learn that theirs are malformed.
-fn check_not_asymmetric(algorithm: &str) -> Result<(), SignatureError> {
-    if algorithm == "AWS4-ECDSA-P256-SHA256" {
-        check_algorithm(algorithm)
-    } else {
-        Ok(())
-    }
 }
 
 fn bad_date(text: &str) -> SignatureError {
