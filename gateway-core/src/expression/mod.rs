@@ -31,7 +31,7 @@ use crate::jsonpath::{self, JsonPath, NotJson};
 pub const MAX_EXPRESSION_BYTES: usize = 4096;
 
 /// Variables in one expression. Ours; each may read the message once.
-pub const MAX_VARIABLES: usize = 16;
+pub const MAX_VARIABLES: usize = 8;
 
 /// Bytes of a key put together from several parts; a longer one could match nothing and counts as empty.
 pub const MAX_KEY_BYTES: usize = 1024 * 1024;

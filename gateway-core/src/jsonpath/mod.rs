@@ -39,7 +39,7 @@ pub use raw::is_json;
 pub const MAX_DEPTH: usize = 127;
 
 /// Steps in one path. Ours; AWS documents no number. Each step may read the rest of the message once.
-pub const MAX_STEPS: usize = 32;
+pub const MAX_STEPS: usize = 16;
 
 /// Bytes of text an array or object may become. A path with `..` can name the same bytes many times over.
 /// Twice the largest message of the `open` preset, so that every value of such a message fits.

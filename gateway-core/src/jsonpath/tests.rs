@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{
-    JsonPath, JsonPathProblem as Problem, MAX_DEPTH, MAX_STEPS, NotJson, Reading, Step, is_json,
+    JsonPath, JsonPathProblem as Problem, MAX_DEPTH, MAX_STEPS, NotJson, Reading, is_json,
 };
 
 #[track_caller]
