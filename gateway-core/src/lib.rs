@@ -1,5 +1,3 @@
 //! What the AWS model says must happen.
 
-pub mod auth;
-pub mod id;
-pub mod limit;
+pub mod lambda_arn;
