@@ -2,3 +2,4 @@
 //!
 //! `http` owns the outbound connections of one worker thread; `lambda` speaks the Lambda Invoke API over them.
 pub mod http;
+pub mod lambda;
