@@ -162,4 +162,24 @@ mod tests {
         check("fd00:ec2::254", true);
         check("fd00:ec3::254", false);
     }
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_once_for_all_who_wait_and_then_forgotten() {
+        let resolver = Resolver::new(false);
+        let (first, second) = (resolver.look_up("localhost"), resolver.look_up("localhost"));
+        let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        let waiting = resolver
+            .lookups
+            .lock()
+            .unwrap()
+            .values()
+            .next()
+            .and_then(Shared::strong_count);
+        assert_eq!(waiting, Some(3), "the map and two callers");
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
+        assert!(Arc::ptr_eq(&first, &second));
+        assert!(resolver.lookups.lock().unwrap().is_empty());
+    }
 }

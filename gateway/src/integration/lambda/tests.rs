@@ -315,3 +315,43 @@ fn only_where_the_function_surely_did_not_run_may_it_be_called_again() {
     assert!(!ServiceErrorKind::NoSuchFunction.may_have_run());
     assert!(ServiceErrorKind::Failed.may_have_run());
 }
+
+#[tokio::test]
+async fn an_invocation_goes_out_and_its_outcome_comes_back() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let backend = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"{\"a\":1}") {
+            stream.read_buf(&mut seen).await.unwrap();
+        }
+        stream
+            .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            .await
+            .unwrap();
+        String::from_utf8(seen).unwrap()
+    });
+    let client = HttpClient::new(crate::integration::http::HttpClientConfig::default());
+    let target = LambdaTarget::parse("chat:live").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let event = Bytes::from_static(b"{\"a\":1}");
+    let outcome = invoke(
+        &client,
+        &endpoint(&format!("http://{address}")),
+        &target,
+        event,
+        None,
+        deadline,
+    )
+    .await;
+    let kind = ServiceErrorKind::NoSuchFunction;
+    assert!(matches!(outcome, Ok(LambdaOutcome::ServiceError(error)) if error.kind == kind));
+    let seen = backend.await.unwrap();
+    assert!(
+        seen.starts_with("POST /2015-03-31/functions/chat/invocations?Qualifier=live HTTP/1.1\r\n"),
+        "{seen}"
+    );
+}

@@ -357,3 +357,94 @@ async fn dropping_the_client_closes_its_connections() {
     drop(client);
     eventually(|| closed.load(Ordering::SeqCst) == 1).await;
 }
+
+#[tokio::test]
+async fn a_connection_is_not_used_past_the_backends_promise() {
+    for (promise, accepts) in [("timeout=1", 3), ("timeout=60", 1)] {
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nKeep-Alive: {promise}\r\nContent-Length: 2\r\n\r\nok");
+        let stub = Stub::answering(answer).await;
+        let client = client();
+        for _ in 0..3 {
+            client.send(get(&stub.uri())).await.unwrap();
+        }
+        assert_eq!(stub.accepts(), accepts, "{promise}");
+    }
+}
+
+/// The answer comes before the backend has read the request to its end: good for this call, but for no other yet.
+#[tokio::test]
+async fn an_early_answer_does_not_let_the_next_request_into_a_half_sent_one() {
+    let body: &'static str = "x".repeat(8 << 20).leak();
+    let stub = Stub::start(|mut peer| async move {
+        if peer.number > 1 {
+            peer.request().await;
+            return peer.say(OK).await;
+        }
+        peer.stream.read_exact(&mut [0; 1000]).await.unwrap();
+        peer.say("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+            .await;
+        tokio::time::sleep(PATIENCE).await;
+    })
+    .await;
+    let client = client();
+    let response = client.send(post(&stub.uri(), body)).await.unwrap();
+    assert_eq!(response.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(client.send(get(&stub.uri())).await.unwrap().body, "ok");
+    assert_eq!((stub.accepts(), stub.requests()), (2, 1));
+}
+
+#[tokio::test]
+async fn giving_a_call_up_closes_its_connection() {
+    let closed = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&closed);
+    let stub = Stub::start(move |mut peer| {
+        let seen = Arc::clone(&seen);
+        async move {
+            peer.request().await;
+            peer.linger().await;
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+    })
+    .await;
+    let (client, request) = (client(), get(&stub.uri()));
+    let call = tokio::spawn(async move {
+        let _ = client.send(request).await;
+        client
+    });
+    eventually(|| stub.requests() == 1).await;
+    call.abort();
+    eventually(|| closed.load(Ordering::SeqCst) == 1).await;
+}
+
+/// What a backend that comes back finds: one attempt for each call while it is away, none saved up.
+#[tokio::test]
+async fn a_backend_that_comes_back_is_called_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let client = client();
+    let uri = format!("http://{address}/");
+    for _ in 0..20 {
+        assert!(matches!(
+            client.send(get(&uri)).await,
+            Err(BackendError::Connect { .. })
+        ));
+    }
+    let listener = TcpListener::bind(address).await.unwrap();
+    let back = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut peer = Peer {
+            stream,
+            number: 1,
+            requests: Arc::default(),
+        };
+        peer.request().await;
+        peer.say(OK).await;
+        tokio::time::timeout(Duration::from_millis(50), listener.accept())
+            .await
+            .is_err()
+    });
+    assert_eq!(client.send(get(&uri)).await.unwrap().body, "ok");
+    assert!(back.await.unwrap(), "another connection was opened");
+}
