@@ -1,0 +1,175 @@
+//! One CONNECT, MESSAGE or DISCONNECT on its way through the gateway.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::id::{ConnectionId, EventId, EventKind, RequestId};
+
+/// What is known of a connection once its handshake is read; it never changes afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Its id, never reused.
+    pub id: ConnectionId,
+    /// The API it belongs to.
+    pub api_id: Arc<str>,
+    /// The stage's real name, also behind a custom domain.
+    pub stage: Arc<str>,
+    /// When the handshake request arrived, in milliseconds of the epoch.
+    pub connected_at: u64,
+    /// The peer, or what a trusted proxy says it is.
+    pub source_ip: IpAddr,
+    /// The handshake's `User-Agent`.
+    pub user_agent: Option<Box<str>>,
+    /// A name of this gateway, with its port unless it is the scheme's own, at which `@connections` answers.
+    pub domain_name: Arc<str>,
+    /// What the authorizer said, for every later event.
+    pub authorizer: Option<Box<AuthorizerContext>>,
+}
+
+/// What an authorizer lets later events know; values are strings, as AWS delivers them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizerContext {
+    /// `principalId`.
+    pub principal_id: String,
+    /// The flat `context` map.
+    pub context: Vec<(String, String)>,
+}
+
+/// The upgrade request, as the client sent it; forgotten once `$connect` is done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Handshake {
+    /// Headers in order and in the client's own spelling, proxies' additions already settled.
+    pub headers: Vec<(String, String)>,
+    /// The query string as sent, without `?`; empty if there is none.
+    pub raw_query: String,
+    /// The decoded query, in order.
+    pub query: Vec<(String, String)>,
+}
+
+impl Handshake {
+    /// The last value of a header, whatever its case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .rev()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
+    }
+
+    /// All values of a header, in order.
+    pub fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
+    }
+
+    /// The last value of a query parameter; names are case-sensitive.
+    pub fn query_value(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .rev()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    }
+
+    /// All values of a query parameter, in order.
+    pub fn query_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.query
+            .iter()
+            .filter(move |(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    }
+}
+
+/// What happened on the connection.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The upgrade, before its 101.
+    Connect(&'a Handshake),
+    /// One whole message.
+    Message {
+        /// `messageId`.
+        id: RequestId,
+        /// The payload.
+        body: &'a Bytes,
+        /// The payload as text; `None` for a binary message.
+        text: Option<&'a str>,
+    },
+    /// The end of the connection.
+    Disconnect {
+        /// `disconnectStatusCode`.
+        code: u16,
+        /// `disconnectReason`, may be empty.
+        reason: &'a str,
+    },
+}
+
+impl Event<'_> {
+    /// `CONNECT`, `MESSAGE` or `DISCONNECT`.
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "CONNECT",
+            Self::Message { .. } => "MESSAGE",
+            Self::Disconnect { .. } => "DISCONNECT",
+        }
+    }
+
+    /// The handshake, while it lasts.
+    pub fn handshake(&self) -> Option<&Handshake> {
+        match self {
+            Self::Connect(handshake) => Some(handshake),
+            _ => None,
+        }
+    }
+
+    /// The payload as text; empty but for messages, `None` for a binary one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Message { text, .. } => *text,
+            _ => Some(""),
+        }
+    }
+}
+
+/// One event of one connection, with the ids and the time that it carries.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Whose it is.
+    pub connection: &'a Connection,
+    /// What happened.
+    pub event: Event<'a>,
+    /// The key of the selected route.
+    pub route_key: &'a str,
+    /// New for each event; a handshake's authorizer and `$connect` share it.
+    pub request_id: RequestId,
+    /// When it arrived, in milliseconds of the epoch.
+    pub time: u64,
+    /// 12 random bytes for the trace header.
+    pub trace: [u8; 12],
+}
+
+impl Call<'_> {
+    /// For deduplication by the backend: the same for each delivery of one event.
+    pub fn event_id(&self) -> String {
+        match self.event {
+            Event::Connect(_) => EventId::of(&self.connection.id, EventKind::Connect).to_string(),
+            Event::Message { id, .. } => id.to_string(),
+            Event::Disconnect { .. } => {
+                EventId::of(&self.connection.id, EventKind::Disconnect).to_string()
+            }
+        }
+    }
+
+    /// `X-Amzn-Trace-Id`: `Root=1-{8 hex of the epoch's second}-{24 hex}`.
+    pub fn trace_id(&self) -> String {
+        use std::fmt::Write;
+        let mut text = format!("Root=1-{:08x}-", (self.time / 1000) as u32);
+        for byte in self.trace {
+            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        }
+        text
+    }
+}

@@ -1,0 +1,4 @@
+//! The JSON that a Lambda function sees and returns.
+
+pub mod proxy_result;
+pub mod websocket;

@@ -1,0 +1,442 @@
+//! Resources to [`LiveStage`], or the list of all their mistakes at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::templates::refusal;
+use super::uri::{UriTemplate, substitute};
+use super::{
+    HttpMapping, LiveBackend, LiveHttp, LiveIntegration, LiveResponse, LiveRoute, LiveStage,
+    Parameter, Source, Target, Templates,
+};
+use crate::expression::{Kind, ResponseKey, SelectionExpression};
+use crate::lambda_arn::LambdaTarget;
+use crate::resource::{
+    Api, AuthorizationType, ContentHandling, Integration, IntegrationType, PassthroughBehavior,
+    ProtocolType, Route, Stage,
+};
+
+/// One thing wrong with an API, where it stands and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Members from the API down, such as `["routes", "echo", "integration", "integrationUri"]`.
+    pub path: Vec<String>,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// Compiles one stage of an API.
+pub fn compile(api: &Api, stage: &Stage) -> Result<LiveStage, Vec<Mistake>> {
+    let mut compiler = Compiler {
+        stage,
+        mistakes: Vec::new(),
+    };
+    let live = compiler.stage(api);
+    match live {
+        Some(live) if compiler.mistakes.is_empty() => Ok(live),
+        _ => Err(compiler.mistakes),
+    }
+}
+
+struct Compiler<'a> {
+    stage: &'a Stage,
+    mistakes: Vec<Mistake>,
+}
+
+impl Compiler<'_> {
+    fn stage(&mut self, api: &Api) -> Option<LiveStage> {
+        if api.protocol_type == ProtocolType::Http {
+            self.wrong(
+                &["protocolType"],
+                "HTTP APIs are not served yet; only WEBSOCKET",
+            );
+        }
+        let route_selection = self.expression(
+            &["routeSelectionExpression"],
+            &api.route_selection_expression,
+            Kind::Route,
+        );
+        let mut integrations = Vec::new();
+        let mut by_id = HashMap::new();
+        for integration in &api.integrations {
+            let before = self.mistakes.len();
+            let place = place_of(api, integration);
+            if let Some(live) = self.integration(integration, integrations.len(), &place) {
+                let live = Arc::new(live);
+                by_id.insert(integration.integration_id.as_str(), Arc::clone(&live));
+                integrations.push(live);
+            }
+            debug_assert!(
+                by_id.contains_key(integration.integration_id.as_str())
+                    || self.mistakes.len() > before
+            );
+        }
+        let (mut routes, mut by_key) = (Vec::new(), HashMap::new());
+        for route in &api.routes {
+            let live = Arc::new(self.route(api, route, routes.len(), &by_id));
+            if by_key
+                .insert(live.route_key.clone(), Arc::clone(&live))
+                .is_some()
+            {
+                self.wrong(
+                    &["routes", &route.route_key],
+                    "this route key is defined twice",
+                );
+            }
+            routes.push(live);
+        }
+        Some(LiveStage {
+            api_id: api.api_id.as_str().into(),
+            stage_name: self.stage.stage_name.as_str().into(),
+            limits: api.limits.clone(),
+            allowed_origins: api.allowed_origins.clone(),
+            disable_execute_api_endpoint: api.disable_execute_api_endpoint,
+            stage_variables: self.stage.stage_variables.clone(),
+            routes,
+            integrations,
+            route_selection: route_selection?,
+            by_key,
+        })
+    }
+
+    fn route(
+        &mut self,
+        api: &Api,
+        route: &Route,
+        index: usize,
+        integrations: &HashMap<&str, Arc<LiveIntegration>>,
+    ) -> LiveRoute {
+        let key = route.route_key.as_str();
+        let at = |member: &'static str| ["routes", key, member];
+        if key.starts_with('$') && !["$connect", "$disconnect", "$default"].contains(&key) {
+            self.wrong(
+                &["routes", key],
+                "only $connect, $disconnect and $default may begin with '$'",
+            );
+        }
+        if key.is_empty() {
+            self.wrong(&["routes", key], "an empty route key can never be selected");
+        }
+        let integration = route.target.as_deref().and_then(|target| {
+            let id = target.strip_prefix("integrations/").unwrap_or(target);
+            let known = api
+                .integrations
+                .iter()
+                .any(|integration| integration.integration_id == id);
+            if !known {
+                self.wrong(&at("target"), format!("there is no integration '{id}'"));
+            }
+            integrations.get(id).cloned()
+        });
+        if let Some(expression) = &route.route_response_selection_expression {
+            self.expression(
+                &at("routeResponseSelectionExpression"),
+                expression,
+                Kind::RouteResponse,
+            );
+        }
+        let required = route
+            .request_parameters
+            .iter()
+            .filter_map(|(name, constraints)| {
+                let source = match Source::parse(name, &self.stage.stage_variables) {
+                    Ok(source) => source,
+                    Err(error) => {
+                        self.wrong(&["routes", key, "requestParameters", name], error);
+                        return None;
+                    }
+                };
+                let short = name.rsplit('.').next().unwrap_or(name).to_owned();
+                constraints.required.then_some((source, short))
+            })
+            .collect();
+        let settings = self
+            .stage
+            .route_settings
+            .get(key)
+            .copied()
+            .unwrap_or_default();
+        let defaults = self.stage.default_route_settings;
+        let rate = settings
+            .throttling_rate_limit
+            .or(defaults.throttling_rate_limit);
+        let burst = settings
+            .throttling_burst_limit
+            .or(defaults.throttling_burst_limit);
+        LiveRoute {
+            index,
+            route_key: key.into(),
+            unenforced: unenforced(route),
+            two_way: route
+                .route_responses
+                .iter()
+                .any(|r| r.route_response_key == "$default"),
+            integration,
+            concurrency: route.concurrency.unwrap_or(api.limits.concurrency).max(1),
+            required,
+            // "Route default throttle: rate 10,000, burst 5,000": the half that was not set.
+            throttle: (rate.is_some() || burst.is_some())
+                .then(|| (rate.unwrap_or(10_000.0), burst.unwrap_or(5_000))),
+        }
+    }
+
+    fn integration(
+        &mut self,
+        integration: &Integration,
+        index: usize,
+        place: &[&str],
+    ) -> Option<LiveIntegration> {
+        let before = self.mistakes.len();
+        let parameters = self.parameters(integration, place);
+        let backend = match integration.integration_type {
+            IntegrationType::Aws => {
+                let message = "AWS integrations need mapping templates, which are not built yet; use AWS_PROXY";
+                self.wrong(&join(place, "integrationType"), message);
+                None
+            }
+            IntegrationType::AwsProxy => self.lambda(integration, place),
+            IntegrationType::Http | IntegrationType::HttpProxy => self
+                .http(integration, place, &parameters)
+                .map(LiveBackend::Http),
+            IntegrationType::Mock => self.mock(integration, place),
+        };
+        let backend = backend.filter(|_| self.mistakes.len() == before)?;
+        Some(LiveIntegration {
+            index,
+            integration_id: integration.integration_id.as_str().into(),
+            timeout: integration.timeout,
+            max_in_flight: integration.max_in_flight.max(1),
+            parameters,
+            backend,
+        })
+    }
+
+    fn parameters(&mut self, integration: &Integration, place: &[&str]) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        for (target, source) in &integration.request_parameters {
+            let at = [place, &["requestParameters", target]].concat();
+            match (
+                Target::parse(target),
+                Source::parse(source, &self.stage.stage_variables),
+            ) {
+                (Ok(target), Ok(source)) => parameters.push(Parameter { target, source }),
+                (target, source) => {
+                    for error in [target.err(), source.err()].into_iter().flatten() {
+                        self.wrong(&at, error);
+                    }
+                }
+            }
+        }
+        parameters
+    }
+
+    fn uri(&mut self, integration: &Integration, place: &[&str]) -> Option<String> {
+        let Some(uri) = &integration.integration_uri else {
+            self.wrong(
+                &join(place, "integrationUri"),
+                "this integration type needs an integrationUri",
+            );
+            return None;
+        };
+        Some(substitute(uri, &self.stage.stage_variables))
+    }
+
+    fn lambda(&mut self, integration: &Integration, place: &[&str]) -> Option<LiveBackend> {
+        let uri = self.uri(integration, place)?;
+        let target = LambdaTarget::parse(&uri)
+            .map_err(|error| self.wrong(&join(place, "integrationUri"), error.to_string()))
+            .ok()?;
+        let encode_body =
+            integration.content_handling_strategy == Some(ContentHandling::ConvertToBinary);
+        Some(LiveBackend::Lambda {
+            target,
+            encode_body,
+        })
+    }
+
+    fn http(
+        &mut self,
+        integration: &Integration,
+        place: &[&str],
+        parameters: &[Parameter],
+    ) -> Option<LiveHttp> {
+        let text = self.uri(integration, place)?;
+        let uri = UriTemplate::parse(&text)
+            .map_err(|error| self.wrong(&join(place, "integrationUri"), error))
+            .ok()?;
+        for name in uri.names() {
+            if !parameters
+                .iter()
+                .any(|p| matches!(&p.target, Target::Path(path) if path == name))
+            {
+                let message = format!(
+                    "'{{{name}}}' has no value: map one with integration.request.path.{name}"
+                );
+                self.wrong(&join(place, "integrationUri"), message);
+            }
+        }
+        let method = http::Method::from_bytes(integration.integration_method.as_bytes()).ok();
+        let Some(method) = method.filter(|method| *method != http::Method::CONNECT) else {
+            self.wrong(
+                &join(place, "integrationMethod"),
+                "this is not an HTTP method",
+            );
+            return None;
+        };
+        let mapping =
+            (integration.integration_type == IntegrationType::Http).then(|| HttpMapping {
+                request: self.request_templates(integration, place),
+                responses: self.responses(integration, place),
+            });
+        Some(LiveHttp {
+            method,
+            uri,
+            version: integration.http_version,
+            decode_body: integration.content_handling_strategy
+                == Some(ContentHandling::ConvertToBinary),
+            mapping,
+        })
+    }
+
+    fn mock(&mut self, integration: &Integration, place: &[&str]) -> Option<LiveBackend> {
+        let request = self.request_templates(integration, place);
+        for text in request.texts() {
+            if super::templates::mock_status(text).is_none() {
+                let message =
+                    "a MOCK request template must give a status, such as {\"statusCode\": 200}";
+                self.wrong(&join(place, "requestTemplates"), message);
+            }
+        }
+        if request.texts().next().is_none() {
+            let message = "a MOCK integration answers from its templates; give it one, such as \
+                           application/json: '{\"statusCode\": 200}'";
+            self.wrong(&join(place, "requestTemplates"), message);
+        }
+        Some(LiveBackend::Mock {
+            request,
+            responses: self.responses(integration, place),
+        })
+    }
+
+    fn request_templates(&mut self, integration: &Integration, place: &[&str]) -> Templates {
+        let selection = integration
+            .template_selection_expression
+            .as_deref()
+            .and_then(|text| {
+                self.expression(
+                    &join(place, "templateSelectionExpression"),
+                    text,
+                    Kind::RequestTemplate,
+                )
+            });
+        let place = join(place, "requestTemplates");
+        self.templates(
+            &place,
+            selection,
+            &integration.request_templates,
+            integration.passthrough_behavior,
+        )
+    }
+
+    fn responses(&mut self, integration: &Integration, place: &[&str]) -> Vec<LiveResponse> {
+        let mut responses = Vec::new();
+        for response in &integration.integration_responses {
+            let key = response.integration_response_key.as_str();
+            let place = [place, &["integrationResponses", key]].concat();
+            let selection = response
+                .template_selection_expression
+                .as_deref()
+                .and_then(|text| {
+                    self.expression(
+                        &join(&place, "templateSelectionExpression"),
+                        text,
+                        Kind::ResponseTemplate,
+                    )
+                });
+            let at = join(&place, "responseTemplates");
+            let templates = self.templates(
+                &at,
+                selection,
+                &response.response_templates,
+                PassthroughBehavior::WhenNoMatch,
+            );
+            match ResponseKey::parse(key) {
+                Ok(key) => responses.push(LiveResponse {
+                    key,
+                    templates,
+                    content_handling: response.content_handling_strategy,
+                }),
+                Err(error) => self.wrong(&place, error.to_string()),
+            }
+        }
+        responses
+    }
+
+    fn templates(
+        &mut self,
+        place: &[&str],
+        selection: Option<SelectionExpression>,
+        by_key: &BTreeMap<String, String>,
+        passthrough: PassthroughBehavior,
+    ) -> Templates {
+        for (key, text) in by_key {
+            if let Some(refusal) = refusal(text) {
+                self.wrong(&join(place, key), refusal);
+            }
+        }
+        Templates::new(selection, by_key.clone(), passthrough)
+    }
+
+    fn expression(
+        &mut self,
+        place: &[&str],
+        text: &str,
+        kind: Kind,
+    ) -> Option<SelectionExpression> {
+        SelectionExpression::parse(text, kind)
+            .map_err(|error| self.wrong(place, error.to_string()))
+            .ok()
+    }
+
+    fn wrong(&mut self, path: &[&str], message: impl Into<String>) {
+        let path = path.iter().map(|&member| member.to_owned()).collect();
+        self.mistakes.push(Mistake {
+            path,
+            message: message.into(),
+        });
+    }
+}
+
+/// Where the user wrote this integration: inline in the only route that uses it, or among the API's own.
+fn place_of<'a>(api: &'a Api, integration: &'a Integration) -> Vec<&'a str> {
+    let id = integration.integration_id.as_str();
+    let inline = api
+        .routes
+        .iter()
+        .find(|route| route.route_key == id && route.target.as_deref() == Some(id));
+    match inline {
+        Some(route) => vec!["routes", &route.route_key, "integration"],
+        None => vec!["integrations", id],
+    }
+}
+
+fn join<'a>(place: &[&'a str], member: &'a str) -> Vec<&'a str> {
+    [place, &[member]].concat()
+}
+
+/// A setting that is stored and not enforced yet must never open the door.
+fn unenforced(route: &Route) -> Option<&'static str> {
+    match route.authorization_type {
+        AuthorizationType::None => {}
+        AuthorizationType::AwsIam => return Some("authorizationType AWS_IAM"),
+        AuthorizationType::Custom => return Some("authorizationType CUSTOM"),
+        AuthorizationType::Jwt => return Some("authorizationType JWT"),
+    }
+    if route.api_key_required {
+        return Some("apiKeyRequired");
+    }
+    route
+        .model_selection_expression
+        .as_ref()
+        .map(|_| "modelSelectionExpression")
+}

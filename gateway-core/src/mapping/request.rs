@@ -1,0 +1,344 @@
+//! A call and its route's integration to the request that the backend gets.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::with_scope;
+use crate::call::{Call, Event};
+use crate::event::websocket;
+use crate::failure::Failure;
+use crate::lambda_arn::LambdaTarget;
+use crate::live::{
+    LiveBackend, LiveHttp, LiveIntegration, LiveStage, Parameter, Rendered, Source, Target,
+    mock_status,
+};
+use crate::resource::{HttpVersion, Preset};
+
+/// What is asked of a backend.
+#[derive(Debug)]
+pub enum IntegrationRequest<'a> {
+    /// An HTTP request, complete but for its connection.
+    Http {
+        /// The verb.
+        method: Method,
+        /// Absolute.
+        uri: Uri,
+        /// All headers but those of the connection and the length.
+        headers: HeaderMap,
+        /// The body.
+        body: Bytes,
+        /// Which HTTP.
+        version: HttpVersion,
+    },
+    /// A function with its event.
+    Lambda {
+        /// Which function.
+        target: &'a LambdaTarget,
+        /// The event as JSON.
+        event: Bytes,
+        /// `X-Amzn-Trace-Id`.
+        trace_id: String,
+    },
+    /// No call: the answer's status is known.
+    Mock {
+        /// Chooses the integration response.
+        status: u16,
+    },
+}
+
+/// Builds the request. `callback_url` is where the backend may post back.
+pub fn build<'a>(
+    stage: &LiveStage,
+    integration: &'a LiveIntegration,
+    call: &Call<'_>,
+    callback_url: &str,
+) -> Result<IntegrationRequest<'a>, Failure> {
+    match &integration.backend {
+        LiveBackend::Mock { request, .. } => {
+            let status = with_scope(call, None, |scope| match request.render(scope)? {
+                Rendered::Output(text) => mock_status(text).ok_or_else(|| {
+                    Failure::Configuration("a MOCK template gave no statusCode".into())
+                }),
+                Rendered::Passthrough => Err(Failure::Configuration(
+                    "no MOCK template takes this message, so it has no statusCode".into(),
+                )),
+            })?;
+            Ok(IntegrationRequest::Mock { status })
+        }
+        LiveBackend::Lambda {
+            target,
+            encode_body,
+        } => Ok(IntegrationRequest::Lambda {
+            target,
+            event: websocket::event(stage, call, *encode_body),
+            trace_id: call.trace_id(),
+        }),
+        LiveBackend::Http(http) => {
+            build_http(stage, http, &integration.parameters, call, callback_url)
+        }
+    }
+}
+
+fn build_http(
+    stage: &LiveStage,
+    http: &LiveHttp,
+    parameters: &[Parameter],
+    call: &Call<'_>,
+    callback_url: &str,
+) -> Result<IntegrationRequest<'static>, Failure> {
+    let proxy = http.mapping.is_none();
+    let mut headers = HeaderMap::with_capacity(24);
+    let mut raw_query = "";
+    if let Event::Connect(handshake) = call.event {
+        forward_headers(&mut headers, &handshake.headers, stage.limits.preset);
+        if proxy {
+            raw_query = &handshake.raw_query;
+        }
+    }
+    let (body, body_type) = body(http, call)?;
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(body_type));
+    if !headers.contains_key(header::ACCEPT) {
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    }
+    insert(
+        &mut headers,
+        header::USER_AGENT,
+        &format!("AmazonAPIGateway_{}", stage.api_id),
+    );
+    insert(
+        &mut headers,
+        HeaderName::from_static("x-amzn-apigateway-api-id"),
+        &stage.api_id,
+    );
+    insert(
+        &mut headers,
+        HeaderName::from_static("x-amzn-trace-id"),
+        &call.trace_id(),
+    );
+
+    let values: Vec<(&Target, &Source, Vec<_>)> = parameters
+        .iter()
+        .map(|p| (&p.target, &p.source, p.source.values(call)))
+        .collect();
+    let mut query = Vec::new();
+    for (target, _, values) in &values {
+        match target {
+            Target::Header(name) if !values.is_empty() => {
+                let joined = values.join(",");
+                let value = HeaderValue::from_str(&joined)
+                    .or_else(|_| HeaderValue::from_bytes(escape(&joined).as_bytes()));
+                if let Ok(value) = value {
+                    headers.insert(name.clone(), value);
+                }
+            }
+            Target::Query(name) => {
+                query.extend(values.iter().map(|value| (name.as_str(), &**value)))
+            }
+            Target::Header(_) | Target::Path(_) => {}
+        }
+    }
+    add_own_headers(&mut headers, stage, call, callback_url);
+    let path = |name: &str| {
+        let found = values
+            .iter()
+            .find(|(target, ..)| matches!(target, Target::Path(path) if path == name));
+        found
+            .and_then(|(.., values)| values.first())
+            .map(|value| &**value)
+    };
+    let uri = http.uri.build(path, raw_query, &query).map_err(|error| {
+        Failure::Configuration(format!("the integration's URL cannot be built: {error}"))
+    })?;
+    let body = if matches!(http.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        headers.remove(header::CONTENT_TYPE);
+        Bytes::new()
+    } else {
+        body
+    };
+    Ok(IntegrationRequest::Http {
+        method: http.method.clone(),
+        uri,
+        headers,
+        body,
+        version: http.version,
+    })
+}
+
+fn body(http: &LiveHttp, call: &Call<'_>) -> Result<(Bytes, &'static str), Failure> {
+    const JSON: &str = "application/json";
+    if let Some(mapping) = &http.mapping {
+        let rendered = with_scope(call, None, |scope| {
+            mapping
+                .request
+                .render(scope)
+                .map(|rendered| match rendered {
+                    Rendered::Output(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
+                    Rendered::Passthrough => None,
+                })
+        })?;
+        if let Some(body) = rendered {
+            return Ok((body, JSON));
+        }
+    }
+    let Event::Message { body, text, .. } = call.event else {
+        return Ok((Bytes::new(), JSON));
+    };
+    match text {
+        None => Ok((body.clone(), "application/octet-stream")),
+        Some(text) if http.decode_body => {
+            let bytes = STANDARD.decode(text.trim()).map_err(|_| {
+                Failure::Configuration("CONVERT_TO_BINARY: the message is not valid base64".into())
+            })?;
+            Ok((bytes.into(), "application/octet-stream"))
+        }
+        Some(_) => Ok((body.clone(), JSON)),
+    }
+}
+
+/// Removed from a client's handshake before it goes on ("important notes" of the AWS guide, and RFC 9110 §7.6.1).
+const DROPPED: [&str; 15] = [
+    "connection",
+    "upgrade",
+    "host",
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "via",
+    "expect",
+    "te",
+    "trailer",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "user-agent",
+];
+
+/// Backends that see these on a plain request answer 400; AWS forwards them all the same.
+const SOCKET_ONLY: [&str; 3] = [
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-extensions",
+];
+
+fn forward_headers(headers: &mut HeaderMap, from: &[(String, String)], preset: Preset) {
+    let hop_by_hop: Vec<String> = from
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("connection"))
+        .flat_map(|(_, value)| {
+            value
+                .split(',')
+                .map(|name| name.trim().to_ascii_lowercase())
+        })
+        .collect();
+    for (name, value) in from {
+        let name = name.to_ascii_lowercase();
+        let dropped = DROPPED.contains(&name.as_str())
+            || hop_by_hop.contains(&name)
+            || name.starts_with("x-wiregate-")
+            || name.starts_with("x-amzn-")
+            || preset == Preset::Open && SOCKET_ONLY.contains(&name.as_str());
+        if dropped {
+            continue;
+        }
+        let parsed = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_bytes(value.as_bytes()),
+        );
+        if let (Ok(name), Ok(value)) = parsed {
+            headers.append(name, value);
+        }
+    }
+}
+
+/// What a backend learns in any case, so that the plain case needs no mapping.
+fn add_own_headers(
+    headers: &mut HeaderMap,
+    stage: &LiveStage,
+    call: &Call<'_>,
+    callback_url: &str,
+) {
+    let connection = call.connection;
+    let mut add =
+        |name: &'static str, value: &str| insert(headers, HeaderName::from_static(name), value);
+    add(
+        "x-wiregate-connection-id",
+        std::str::from_utf8(&connection.id.encode()).unwrap_or_default(),
+    );
+    add("x-wiregate-event-type", call.event.event_type());
+    add("x-wiregate-route-key", call.route_key);
+    add("x-wiregate-api-id", &stage.api_id);
+    add("x-wiregate-stage", &stage.stage_name);
+    add(
+        "x-wiregate-request-id",
+        std::str::from_utf8(&call.request_id.encode()).unwrap_or_default(),
+    );
+    add("x-wiregate-event-id", &call.event_id());
+    add(
+        "x-wiregate-connected-at",
+        &connection.connected_at.to_string(),
+    );
+    add("x-wiregate-source-ip", &connection.source_ip.to_string());
+    add("x-wiregate-domain-name", &connection.domain_name);
+    add("x-wiregate-callback-url", callback_url);
+    match call.event {
+        Event::Message { id, .. } => {
+            add(
+                "x-wiregate-message-id",
+                std::str::from_utf8(&id.encode()).unwrap_or_default(),
+            );
+        }
+        Event::Disconnect { code, reason } => {
+            add("x-wiregate-disconnect-code", &code.to_string());
+            add("x-wiregate-disconnect-reason", &escape(reason));
+        }
+        Event::Connect(_) => {}
+    }
+    if let Some(authorizer) = &connection.authorizer {
+        let mut map = serde_json::Map::new();
+        map.insert("principalId".into(), authorizer.principal_id.clone().into());
+        map.extend(
+            authorizer
+                .context
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone().into())),
+        );
+        add(
+            "x-wiregate-authorizer",
+            &ascii_json(&serde_json::Value::Object(map)),
+        );
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    let value = HeaderValue::from_str(value).or_else(|_| HeaderValue::from_str(&escape(value)));
+    if let Ok(value) = value {
+        headers.insert(name, value);
+    }
+}
+
+/// Percent-encoded where a header could not carry it or a reader could not tell it from an escape.
+fn escape(text: &str) -> String {
+    const UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
+    utf8_percent_encode(text, UNSAFE).to_string()
+}
+
+/// JSON whose non-ASCII characters are `\u` escapes, so that it fits a header.
+fn ascii_json(value: &serde_json::Value) -> String {
+    use std::fmt::Write;
+    let mut out = String::new();
+    for unit in value.to_string().chars() {
+        if unit.is_ascii() {
+            out.push(unit);
+            continue;
+        }
+        for code in unit.encode_utf16(&mut [0; 2]) {
+            write!(out, "\\u{code:04x}").expect("writing to a String cannot fail");
+        }
+    }
+    out
+}
