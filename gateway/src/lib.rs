@@ -1,3 +1,3 @@
 //! Wiregate: sockets, clients, clocks and listeners around `gateway-core`'s decisions.
 pub mod cli;
-pub mod integration;
+pub mod config;

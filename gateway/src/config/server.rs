@@ -1,0 +1,271 @@
+//! Reads the section `server`.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+
+use super::net::IpNet;
+use super::reader::{Cursor, Fields};
+use super::secret::Secret;
+use super::settings::{AccessLog, Log, LogFormat, OnStoreDown, Pem, Server, Store, Tls};
+use super::{domains, scalar, secrets};
+
+/// Stage names by API, for the settings that name them.
+pub(super) type Stages = HashMap<String, HashSet<String>>;
+
+/// The section; `None` where a mistake was reported.
+pub(super) fn read(cursor: &Cursor<'_>, apis: &Stages) -> Option<Server> {
+    let mut fields = cursor.fields()?;
+    let server = read_fields(&mut fields, apis);
+    fields.finish();
+    server
+}
+
+fn read_fields(fields: &mut Fields<'_>, apis: &Stages) -> Option<Server> {
+    let listen = fields.take("listen");
+    let management = fields.take("managementListen");
+    let node = fields.take("nodeListen");
+    let store_at = fields.take("store");
+    let management_url_at = fields.take("managementUrl");
+    let public_host_at = fields.take("publicHost");
+    let credentials_at = fields.take("credentials");
+    let tokens_at = fields.take("tokens");
+
+    let listen_address = listen.as_ref().and_then(address);
+    let management_address = management.as_ref().and_then(address);
+    let node_address = node.as_ref().and_then(address);
+    let store = store_at.as_ref().and_then(store);
+    let management_url = management_url_at.as_ref().and_then(base_url);
+    let public_host = public_host_at.as_ref().and_then(authority);
+    let credentials = credentials_at.as_ref().map(secrets::credentials);
+    let tokens = tokens_at.as_ref().map(secrets::tokens);
+
+    let listeners = [
+        (&listen, listen_address),
+        (&management, management_address),
+        (&node, node_address),
+    ];
+    check_distinct(&listeners);
+    let unguarded = credentials.as_ref().is_some_and(Vec::is_empty)
+        && tokens.as_ref().is_some_and(Vec::is_empty);
+    if let (Some(cursor), Some(address)) = (&management, management_address) {
+        check_management(cursor, address, unguarded, management_url_at.is_some());
+    }
+    if let (Some(cursor), Some(Store::Memory)) = (&node, &store) {
+        cursor.mistake(
+            "nodeListen is of use only with a Redis store; set server.store or leave it out",
+        );
+    }
+
+    let base_domain = fields.read("baseDomain", host_name);
+    let hostnames = fields.read("hostnames", |list| Some(each(list, host_name)));
+    let domains = fields.read("domains", |list| Some(domains::read(list, apis)));
+    let default_api = fields.read("defaultApi", |cursor| default_api(cursor, apis));
+    let region = fields.read("region", Cursor::string);
+    let account_id = fields.read("accountId", |cursor| {
+        cursor.parse("an account number of twelve digits", scalar::account_id)
+    });
+    let tls = fields.read("tls", tls);
+    let trusted_proxies = fields.read("trustedProxies", |list| Some(each(list, network)));
+    let on_store_down = fields.read("onStoreDown", |cursor| {
+        cursor.one_of(&[
+            ("accept", OnStoreDown::Accept),
+            ("refuse", OnStoreDown::Refuse),
+        ])
+    });
+    let data_dir = fields.read("dataDir", Cursor::file_path);
+    let drain_timeout = fields.read("drainTimeout", Cursor::duration);
+    let handshake_timeout = fields.read("handshakeTimeout", Cursor::positive_duration);
+    let max_handshakes = fields.read("maxHandshakes", |cursor| cursor.count(1));
+    let per_address = fields.read("maxHandshakesPerAddress", |cursor| cursor.count(1));
+    let max_connections = fields.read("maxConnections", |cursor| cursor.count(0));
+    let workers = fields.read("workers", |cursor| cursor.count_up_to(0, 1024));
+    let watch = fields.read("watch", Cursor::boolean);
+    let link_local = fields.read("allowLinkLocalBackends", Cursor::boolean);
+    let log = fields.read("log", log);
+
+    Some(Server {
+        listen: listen_address?,
+        management_listen: management_address?,
+        node_listen: node_address,
+        public_host,
+        base_domain: base_domain?,
+        hostnames: hostnames?,
+        management_url,
+        domains: domains?,
+        default_api,
+        region: region?,
+        account_id: account_id?,
+        tls,
+        credentials: credentials?,
+        tokens: tokens?,
+        trusted_proxies: trusted_proxies?,
+        store: store?,
+        on_store_down: on_store_down?,
+        data_dir,
+        drain_timeout: drain_timeout?,
+        handshake_timeout: handshake_timeout?,
+        max_handshakes: max_handshakes?,
+        max_handshakes_per_address: per_address?,
+        max_connections: max_connections?,
+        workers: workers?,
+        watch: watch?,
+        allow_link_local_backends: link_local?,
+        log: log?,
+    })
+}
+
+/// Reads every item of a list.
+pub(super) fn each<'a, T>(list: &Cursor<'a>, read: impl Fn(&Cursor<'a>) -> Option<T>) -> Vec<T> {
+    list.items().iter().filter_map(read).collect()
+}
+
+fn address(cursor: &Cursor<'_>) -> Option<SocketAddr> {
+    cursor.parse(
+        "an IP address and port such as 127.0.0.1:8080",
+        scalar::address,
+    )
+}
+
+fn authority(cursor: &Cursor<'_>) -> Option<String> {
+    cursor.parse(
+        "a host name such as ws.example.com or localhost:8080",
+        scalar::authority,
+    )
+}
+
+pub(super) fn host_name(cursor: &Cursor<'_>) -> Option<String> {
+    cursor.parse("a host name such as ws.example.com", scalar::host_name)
+}
+
+fn network(cursor: &Cursor<'_>) -> Option<IpNet> {
+    cursor.parse("an address or a network such as 10.0.0.0/8", IpNet::parse)
+}
+
+fn base_url(cursor: &Cursor<'_>) -> Option<String> {
+    let url = cursor.parse("a URL such as https://manage.example.com", scalar::http_url)?;
+    if url.contains(['?', '#', '@']) {
+        cursor.mistake("this URL cannot have a query, a fragment or a user name");
+        return None;
+    }
+    Some(url.trim_end_matches('/').to_owned())
+}
+
+fn default_api(cursor: &Cursor<'_>, apis: &Stages) -> Option<String> {
+    let api = cursor.string()?;
+    cursor.refers("API", &api, apis).then_some(api)
+}
+
+/// Never shows what was written: a store's URL may hold a password.
+fn store(cursor: &Cursor<'_>) -> Option<Store> {
+    const SCHEMES: [&str; 4] = ["redis", "rediss", "redis+sentinel", "redis+cluster"];
+    let text = cursor.text()?;
+    if text == "memory" {
+        return Some(Store::Memory);
+    }
+    let known = text
+        .split_once("://")
+        .is_some_and(|(scheme, rest)| SCHEMES.contains(&scheme) && !rest.is_empty());
+    if !known {
+        cursor.mistake(
+            "expected memory, or a URL that begins with redis://, rediss://, redis+sentinel:// or redis+cluster://",
+        );
+        return None;
+    }
+    Some(Store::Redis(Secret::new(text)))
+}
+
+fn tls(cursor: &Cursor<'_>) -> Option<Tls> {
+    let mut fields = cursor.fields()?;
+    let cert = fields.required("cert");
+    let key = fields.required("key");
+    fields.finish();
+    Some(Tls {
+        cert: pem(&cert?)?,
+        key: pem(&key?)?,
+    })
+}
+
+fn pem(cursor: &Cursor<'_>) -> Option<Pem> {
+    let text = cursor.text()?;
+    if text.trim_start().starts_with("-----BEGIN ") {
+        return Some(Pem::Text(Secret::new(text)));
+    }
+    cursor.file_path().map(Pem::File)
+}
+
+fn log(cursor: &Cursor<'_>) -> Option<Log> {
+    let mut fields = cursor.fields()?;
+    let level = fields.read("level", |cursor| {
+        cursor.one_of(&[
+            ("error", tracing::Level::ERROR),
+            ("warn", tracing::Level::WARN),
+            ("info", tracing::Level::INFO),
+            ("debug", tracing::Level::DEBUG),
+            ("trace", tracing::Level::TRACE),
+        ])
+    });
+    let format = fields.read("format", |cursor| {
+        cursor.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
+    });
+    let access = fields.read("access", |cursor| {
+        cursor.one_of(&[
+            ("errors", AccessLog::Errors),
+            ("all", AccessLog::All),
+            ("off", AccessLog::Off),
+        ])
+    });
+    fields.finish();
+    Some(Log {
+        level: level?,
+        format: format?,
+        access: access?,
+    })
+}
+
+type Listener<'c, 'a> = (&'c Option<Cursor<'a>>, Option<SocketAddr>);
+
+/// No two listeners may claim one port: the second bind would fail, or worse, share it.
+fn check_distinct(listeners: &[Listener<'_, '_>]) {
+    let mut seen: Vec<SocketAddr> = Vec::new();
+    for (cursor, address) in listeners {
+        let (Some(cursor), Some(address)) = (cursor, address) else {
+            continue;
+        };
+        if seen.iter().any(|other| collide(*other, *address)) {
+            cursor.mistake(format!("another listener already has {address}"));
+        }
+        seen.push(*address);
+    }
+}
+
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let wide = |address: SocketAddr| address.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || wide(a) || wide(b))
+}
+
+fn check_management(cursor: &Cursor<'_>, address: SocketAddr, unguarded: bool, has_url: bool) {
+    if !address.ip().to_canonical().is_loopback() && unguarded {
+        cursor.mistake(format!(
+            "the management listener at {address} can be reached from other machines and needs credentials; set \
+             server.credentials or server.tokens, or bind it to 127.0.0.1"
+        ));
+    }
+    if address.ip().is_unspecified() && !has_url {
+        cursor.warn(
+            "the management listener is bound to every address, so x-wiregate-callback-url cannot name one that \
+             backends reach; set server.managementUrl",
+        );
+    }
+}
+
+/// Reports the second of two equal names.
+pub(super) fn is_first(seen: &mut HashSet<String>, cursor: &Cursor<'_>, name: &str) -> bool {
+    let first = seen.insert(name.to_owned());
+    if !first {
+        cursor.mistake(format!(
+            "{} stands here twice",
+            super::diagnostic::quoted(name)
+        ));
+    }
+    first
+}
