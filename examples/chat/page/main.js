@@ -4,6 +4,7 @@ import { Line } from './line.js';
 import { Outbox, Room, mark } from './room.js';
 import * as view from './view.js';
 
+const ROOM = /^[\p{Alphabetic}\p{N} ._-]{1,32}$/u;   // as the backend has it
 const TEXT_CHARS = 2_000;
 const RECEIPT = 8_000;          // ms until a message that did not come back is sent again
 const GAP = 1_500;              // ms until a missing event is fetched: it may only be late
@@ -61,7 +62,7 @@ function heard(message) {
   const mine = message.from.id === room.you?.id || sent.has(message.ref);
   if (mine) received(message.ref);
   view.showMessage(message, mine);
-  if (mine) view.settle(true);
+  if (mine && !document.hidden) view.toLatest();
   if (document.hidden && !mine) view.title(me.room, ++unread);
 }
 
@@ -186,8 +187,14 @@ function leave(error) {
   view.showJoin({ name: me.name, room: me.room || wantedRoom() || 'lobby', error });
 }
 
+/** The room that the address asks for, or nothing. */
 function wantedRoom() {
-  try { return decodeURIComponent(location.hash.slice(1)).trim().toLowerCase(); } catch { return ''; }
+  try {
+    const wanted = decodeURIComponent(location.hash.slice(1)).trim().toLowerCase();
+    return ROOM.test(wanted) ? wanted : '';
+  } catch {
+    return '';
+  }
 }
 
 at('join-form').addEventListener('submit', (event) => {
@@ -195,8 +202,9 @@ at('join-form').addEventListener('submit', (event) => {
   const name = at('name-field').value.trim();
   const wanted = at('room-field').value.trim().toLowerCase();
   if (!name) return view.joinError('Please give a name.', 'name-field');
+  if (/\p{Cc}/u.test(name)) return view.joinError('A name has visible characters only.', 'name-field');
   if (!wanted) return view.joinError('Please give a room.', 'room-field');
-  if (!/^[\p{Alphabetic}\p{N} ._-]{1,32}$/u.test(wanted)) {
+  if (!ROOM.test(wanted)) {
     return view.joinError('A room has letters, digits, spaces and - _ . only.', 'room-field');
   }
   view.joinError();
@@ -215,8 +223,7 @@ at('people-button').addEventListener('click', (event) => {
   view.showPeople(event.currentTarget.getAttribute('aria-expanded') !== 'true');
 });
 at('scrim').addEventListener('click', () => view.showPeople(false));
-at('latest-button').addEventListener('click', () => view.settle(true));
-at('scroller').addEventListener('scroll', () => view.settle(false), { passive: true });
+at('latest-button').addEventListener('click', () => view.toLatest());
 at('invite-button').addEventListener('click', async () => {
   try {
     await navigator.clipboard.writeText(location.href);
@@ -226,7 +233,6 @@ at('invite-button').addEventListener('click', async () => {
   }
 });
 addEventListener('keydown', (event) => { if (event.key === 'Escape') view.showPeople(false); });
-addEventListener('resize', () => view.settle(false));
 document.addEventListener('visibilitychange', () => {
   if (document.hidden || at('chat-screen').hidden) return;
   unread = 0;

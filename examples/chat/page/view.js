@@ -64,8 +64,10 @@ export function showChat(room) {
   for (const timer of departures.values()) clearTimeout(timer);
   departures.clear();
   last = {};
+  stuck = true;
   title(room);
-  at('message-field').focus();
+  // On a phone that would open the keyboard over the conversation.
+  if (matchMedia('(hover: hover)').matches) at('message-field').focus();
 }
 
 // ---- The connection
@@ -87,7 +89,7 @@ export function showState(state) {
     if (wasHidden || at('reconnect-reason').textContent !== state.why) at('reconnect-reason').textContent = state.why;
     const tick = () => {
       const seconds = Math.max(1, Math.ceil((state.until - performance.now()) / 1000));
-      at('reconnect-countdown').textContent = `Reconnecting in ${seconds} s. What you write is kept and sent then.`;
+      at('reconnect-countdown').textContent = `Reconnecting in ${seconds} s.`;
     };
     tick();
     countdown = setInterval(tick, 250);
@@ -115,7 +117,10 @@ export function showMembers(members, you) {
   at('people-count').textContent = String(sorted.length);
 }
 
+/** On a phone the list of people lies over the conversation. */
 export function showPeople(open) {
+  if (open) at('side').focus();
+  else if (at('people-button').getAttribute('aria-expanded') === 'true') at('people-button').focus();
   at('chat-screen').classList.toggle('show-people', open);
   at('people-button').setAttribute('aria-expanded', String(open));
 }
@@ -203,12 +208,10 @@ function bubble(text, className) {
 }
 
 function append(item) {
-  const stay = atBottom();
   const list = at('message-list');
   list.append(item);
   while (list.childElementCount > SHOWN) list.firstElementChild.remove();
   at('empty').hidden = true;
-  settle(stay);
 }
 
 /** A message on its way; `fate(ref, …)` or `unpend(ref)` follows. */
@@ -219,13 +222,11 @@ export function pend({ ref, text }) {
   item.append(make('div', 'fate'));
   at('pending-list').append(item);
   at('empty').hidden = true;
-  settle(true);
+  toLatest();
 }
 
 export function unpend(ref) {
-  const stay = atBottom();
   pending(ref)?.remove();
-  settle(stay);
 }
 
 /** Says below each waiting message what it waits for. */
@@ -249,16 +250,29 @@ function pending(ref) {
   return [...at('pending-list').children].find((item) => item.dataset.ref === ref);
 }
 
-function atBottom() {
-  const box = at('scroller');
-  return box.scrollHeight - box.scrollTop - box.clientHeight < 80;
+// ---- Scrolling
+
+// Whoever reads the end stays at the end, whatever grows or shrinks: messages, the banner, the keyboard of a phone.
+let stuck = true;
+
+export function toLatest() {
+  stuck = true;
+  settle();
 }
 
-export function settle(toBottom) {
+function settle() {
   const box = at('scroller');
-  if (toBottom) box.scrollTop = box.scrollHeight;
-  at('latest-button').hidden = atBottom();
+  if (stuck) box.scrollTop = box.scrollHeight;
+  at('latest-button').hidden = stuck;
 }
+
+at('scroller').addEventListener('scroll', ({ currentTarget: box }) => {
+  stuck = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
+  at('latest-button').hidden = stuck;
+}, { passive: true });
+const grown = new ResizeObserver(settle);
+grown.observe(at('scroller'));
+grown.observe(at('stack'));
 
 // ---- Small things
 

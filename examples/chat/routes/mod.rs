@@ -3,6 +3,9 @@
 //! `join` and `here` are two-way routes: the body of our answer goes back on the socket. The others are one-way, so
 //! what the sender should hear is pushed to it like everything else.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
