@@ -46,16 +46,20 @@ function hear(event) {
       return;
     default:
   }
-  for (const change of room.take(event)) {
-    if (change.message) heard(change.message);
-    if (change.arrived && change.arrived.id !== room.you?.id) view.arrived(change.arrived);
-    if (change.left && change.left.id !== room.you?.id) view.left(change.left);
-    if (change.members) view.showMembers(room.members, room.you);
-  }
+  const changes = room.take(event);
+  if (event.type === 'joined') view.quietly(() => changes.forEach(apply));
+  else changes.forEach(apply);
   // A receipt may come a second time, for a message that is shown already.
   if (event.type === 'message') received(event.ref);
   clearTimeout(gapTimer);
   if (room.behind) gapTimer = setTimeout(() => line.catchUp(), GAP);
+}
+
+function apply({ message, arrived, left, members }) {
+  if (message) heard(message);
+  if (arrived && arrived.id !== room.you?.id) view.arrived(arrived);
+  if (left && left.id !== room.you?.id) view.left(left);
+  if (members) view.showMembers(room.members, room.you);
 }
 
 function heard(message) {

@@ -8,6 +8,7 @@ export class Room {
   #seq = 0;
   #goal = 0;            // the highest number heard of
   #early = new Map();
+  #missed = new Set();  // names that were here before we caught up and are not back yet
   members = new Map();
   you = null;
 
@@ -54,7 +55,11 @@ export class Room {
     this.#epoch = event.epoch;
     this.#seq = event.seq;
     this.#goal = event.seq;
+    // After a restart everyone comes back one by one: that is no news.
+    const before = [...this.members.values()].map((person) => person.name);
     this.members = new Map(event.members.map((person) => [person.id, person]));
+    const now = new Set(event.members.map((person) => person.name));
+    this.#missed = new Set(before.filter((name) => !now.has(name)));
     for (const [key, early] of this.#early) {
       if (early.epoch !== this.#epoch || early.seq <= this.#seq) this.#early.delete(key);
     }
@@ -72,7 +77,8 @@ export class Room {
         changes.push({ message: event });
       } else if (event.type === 'arrived') {
         this.members.set(event.person.id, event.person);
-        changes.push({ arrived: event.person }, { members: true });
+        if (!this.#missed.delete(event.person.name)) changes.push({ arrived: event.person });
+        changes.push({ members: true });
       } else {
         this.members.delete(event.person.id);
         changes.push({ left: event.person }, { members: true });

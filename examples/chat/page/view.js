@@ -198,6 +198,14 @@ export function showMessage(message, mine) {
   append(item);
 }
 
+/** While a whole history is shown, screen readers do not read it out; they do what comes after it. */
+export function quietly(act) {
+  const list = at('message-list');
+  list.setAttribute('aria-live', 'off');
+  act();
+  setTimeout(() => list.setAttribute('aria-live', 'polite'), 1_000);
+}
+
 function bubble(text, className) {
   const item = make('li', `message ${className}`);
   const content = make('div', 'text', text);
