@@ -262,6 +262,7 @@ function pending(ref) {
 
 // Whoever reads the end stays at the end, whatever grows or shrinks: messages, the banner, the keyboard of a phone.
 let stuck = true;
+let top = 0;
 
 export function toLatest() {
   stuck = true;
@@ -275,7 +276,10 @@ function settle() {
 }
 
 at('scroller').addEventListener('scroll', ({ currentTarget: box }) => {
-  stuck = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
+  // Only moving up leaves the end: messages that come quickly put it further away before this is heard.
+  if (box.scrollHeight - box.scrollTop - box.clientHeight < 80) stuck = true;
+  else if (box.scrollTop < top) stuck = false;
+  top = box.scrollTop;
   at('latest-button').hidden = stuck;
 }, { passive: true });
 const grown = new ResizeObserver(settle);
