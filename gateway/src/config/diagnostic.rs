@@ -26,15 +26,6 @@ impl Position {
             column: count(before[line_start..].chars().count() + 1),
         }
     }
-
-    /// This position, or the text's last line where the parser noticed a mistake only after the end.
-    pub(super) fn within(text: &str, position: Self) -> Self {
-        let lines = u32::try_from(text.lines().count().max(1)).unwrap_or(u32::MAX);
-        Self {
-            line: position.line.clamp(1, lines),
-            column: position.column.max(1),
-        }
-    }
 }
 
 /// Where a value came from. Later ones win: defaults < file < environment < flags.

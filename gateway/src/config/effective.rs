@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gateway_core::resource::{Api, Integration, Limits, Preset, Route};
 
+use super::secret::is_secret_key;
 use super::yaml::{Entry, Node, Tree};
 use super::{Loaded, Located};
 
@@ -50,7 +51,7 @@ impl Page<'_> {
 
     /// A part of the tree as it is in force.
     fn options(&mut self, depth: usize, key: &str, node: &Node, hidden: bool) {
-        let hidden = hidden || is_secret(key);
+        let hidden = hidden || is_secret_key(key);
         match &node.tree {
             Tree::Map(entries) if !entries.is_empty() => {
                 self.open(depth, key);
@@ -190,17 +191,9 @@ fn describe_integration(integration: &Integration) -> String {
     )
 }
 
-/// Keys below which everything is hidden.
-fn is_secret(key: &str) -> bool {
-    matches!(
-        key,
-        "secretAccessKey" | "tokens" | "headers" | "cert" | "key"
-    )
-}
-
 /// A value on one line.
 fn shown(key: &str, node: &Node, hidden: bool) -> String {
-    let hidden = hidden || is_secret(key);
+    let hidden = hidden || is_secret_key(key);
     match &node.tree {
         Tree::Null | Tree::Broken => "null".to_owned(),
         Tree::Scalar(_) if hidden => "\"***\"".to_owned(),

@@ -88,10 +88,10 @@ pub(super) fn overlay(base: &mut Node, top: Node) {
 /// Lays the `WIREGATE_*` variables over the tree; one that names no setting is a mistake.
 pub(super) fn apply_environment(
     tree: &mut Node,
+    settings: &[Setting],
     variables: impl IntoIterator<Item = (String, String)>,
     sink: &Sink,
 ) {
-    let settings = settings();
     for (name, value) in variables {
         let foreign = !name.starts_with("WIREGATE_") || NOT_SETTINGS.contains(&name.as_str());
         if foreign || value.is_empty() || written_by_kubernetes(&name) {
@@ -148,7 +148,7 @@ fn written_by_kubernetes(name: &str) -> bool {
 }
 
 /// An option that a variable can set.
-struct Setting {
+pub(super) struct Setting {
     variable: String,
     path: Vec<String>,
     default: Tree,
@@ -194,9 +194,9 @@ impl Setting {
 }
 
 /// Every option of the default page with its variable: `WIREGATE_` and the key, where `server` goes without saying.
-fn settings() -> Vec<Setting> {
+pub(super) fn settings(defaults: &Node) -> Vec<Setting> {
     let mut settings = Vec::new();
-    leaves("", &defaults(), &mut |path, node| {
+    leaves("", defaults, &mut |path, node| {
         let named = path.strip_prefix("server.").unwrap_or(path);
         settings.push(Setting {
             variable: format!("WIREGATE_{}", screaming(named)),

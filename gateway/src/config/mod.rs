@@ -146,11 +146,12 @@ where
     E: IntoIterator<Item = (String, String)>,
 {
     let mut tree = layers::defaults();
+    let settings = layers::settings(&tree);
     let lost = matches!(file, File::Lost);
     if let File::Tree(written) = file {
         layers::overlay(&mut tree, written);
     }
-    layers::apply_environment(&mut tree, request.env, sink);
+    layers::apply_environment(&mut tree, &settings, request.env, sink);
     layers::apply_flags(&mut tree, &request.overrides);
     if lost {
         // Without the file, names and credentials would seem to be missing that are not.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::diagnostic::{ConfigErrors, Diagnostic, MAX_REPORTED, Origin, quoted, suggestion};
+use super::secret::may_hold_secret;
 use super::yaml::{Entry, Node, Tree};
 
 /// Where mistakes and warnings are collected.
@@ -116,6 +117,13 @@ impl<'a> Path<'a> {
         self.step(Name::Index(index))
     }
 
+    fn may_hold_secret(&self) -> bool {
+        self.0.as_ref().is_some_and(|step| {
+            let here = matches!(step.name, Name::Key(key) if may_hold_secret(key));
+            here || step.before.may_hold_secret()
+        })
+    }
+
     fn step(&self, name: Name<'a>) -> Self {
         let before = self.clone();
         Self(Some(Rc::new(Step { before, name })))
@@ -171,6 +179,7 @@ impl<'a> Cursor<'a> {
         let found = match &self.node.tree {
             Tree::Broken => return,
             Tree::Null => "nothing".to_owned(),
+            Tree::Scalar(_) if self.path.may_hold_secret() => "other text".to_owned(),
             Tree::Scalar(text) => quoted(text),
             Tree::List(_) => "a list".to_owned(),
             Tree::Map(_) => "a map".to_owned(),

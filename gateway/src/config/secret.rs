@@ -23,3 +23,16 @@ impl fmt::Debug for Secret {
         f.write_str("***")
     }
 }
+
+/// Keys below which text is never shown, neither in print nor in a mistake.
+pub(super) fn is_secret_key(key: &str) -> bool {
+    matches!(
+        key,
+        "secretAccessKey" | "tokens" | "headers" | "cert" | "key"
+    )
+}
+
+/// Keys in whose place a secret may have been written by mistake.
+pub(super) fn may_hold_secret(key: &str) -> bool {
+    is_secret_key(key) || matches!(key, "credentials" | "tls" | "store")
+}

@@ -7,6 +7,7 @@ use super::net::IpNet;
 use super::reader::{Cursor, Fields};
 use super::secret::Secret;
 use super::settings::{AccessLog, Log, LogFormat, OnStoreDown, Pem, Server, Store, Tls};
+use super::yaml::Tree;
 use super::{domains, scalar, secrets};
 
 /// Stage names by API, for the settings that name them.
@@ -39,14 +40,12 @@ fn read_fields(fields: &mut Fields<'_>, apis: &Stages) -> Option<Server> {
     let credentials = credentials_at.as_ref().map(secrets::credentials);
     let tokens = tokens_at.as_ref().map(secrets::tokens);
 
-    let listeners = [
+    check_distinct(&[
         (&listen, listen_address),
         (&management, management_address),
         (&node, node_address),
-    ];
-    check_distinct(&listeners);
-    let unguarded = credentials.as_ref().is_some_and(Vec::is_empty)
-        && tokens.as_ref().is_some_and(Vec::is_empty);
+    ]);
+    let unguarded = is_empty(credentials_at.as_ref()) && is_empty(tokens_at.as_ref());
     if let (Some(cursor), Some(address)) = (&management, management_address) {
         check_management(cursor, address, unguarded, management_url_at.is_some());
     }
@@ -155,23 +154,25 @@ fn default_api(cursor: &Cursor<'_>, apis: &Stages) -> Option<String> {
     cursor.refers("API", &api, apis).then_some(api)
 }
 
-/// Never shows what was written: a store's URL may hold a password.
 fn store(cursor: &Cursor<'_>) -> Option<Store> {
-    const SCHEMES: [&str; 4] = ["redis", "rediss", "redis+sentinel", "redis+cluster"];
     let text = cursor.text()?;
     if text == "memory" {
         return Some(Store::Memory);
     }
-    let known = text
-        .split_once("://")
-        .is_some_and(|(scheme, rest)| SCHEMES.contains(&scheme) && !rest.is_empty());
-    if !known {
-        cursor.mistake(
-            "expected memory, or a URL that begins with redis://, rediss://, redis+sentinel:// or redis+cluster://",
+    if !is_redis_url(text) {
+        cursor.expected(
+            "memory, or a URL that begins with redis://, rediss://, redis+sentinel:// or redis+cluster://",
+            None,
         );
         return None;
     }
     Some(Store::Redis(Secret::new(text)))
+}
+
+pub(super) fn is_redis_url(text: &str) -> bool {
+    let schemes = ["redis", "rediss", "redis+sentinel", "redis+cluster"];
+    text.split_once("://")
+        .is_some_and(|(scheme, rest)| schemes.contains(&scheme) && !rest.is_empty())
 }
 
 fn tls(cursor: &Cursor<'_>) -> Option<Tls> {
@@ -226,16 +227,27 @@ type Listener<'c, 'a> = (&'c Option<Cursor<'a>>, Option<SocketAddr>);
 
 /// No two listeners may claim one port: the second bind would fail, or worse, share it.
 fn check_distinct(listeners: &[Listener<'_, '_>]) {
-    let mut seen: Vec<SocketAddr> = Vec::new();
+    let mut seen: Vec<(&Cursor<'_>, SocketAddr)> = Vec::new();
     for (cursor, address) in listeners {
         let (Some(cursor), Some(address)) = (cursor, address) else {
             continue;
         };
-        if seen.iter().any(|other| collide(*other, *address)) {
-            cursor.mistake(format!("another listener already has {address}"));
+        if let Some((other, taken)) = seen.iter().find(|(_, other)| collide(*other, *address)) {
+            // Of the two, the one that was written is to blame, not a default.
+            let (at, named) = if cursor.node.origin < other.node.origin {
+                (*other, format!("{} has {address}", cursor.path))
+            } else {
+                (cursor, format!("{} has {taken}", other.path))
+            };
+            at.mistake(format!("two listeners cannot share a port: {named}"));
         }
-        seen.push(*address);
+        seen.push((cursor, *address));
     }
+}
+
+/// Whether nothing was written; a list whose items are wrong is not empty.
+fn is_empty(list: Option<&Cursor<'_>>) -> bool {
+    list.is_some_and(|list| matches!(&list.node.tree, Tree::List(items) if items.is_empty()))
 }
 
 fn collide(a: SocketAddr, b: SocketAddr) -> bool {

@@ -48,14 +48,14 @@ impl<'a> Cursor<'a> {
 
     /// One of the words of a table.
     pub(super) fn one_of<T: Copy>(&self, table: &[(&'static str, T)]) -> Option<T> {
-        let words: Vec<&str> = table.iter().map(|(word, _)| *word).collect();
-        let Some(text) = self.scalar() else {
-            self.expected(&format!("one of {}", words.join(", ")), None);
-            return None;
-        };
-        let value = table.iter().find(|(word, _)| *word == text);
+        let text = self.scalar();
+        let value = table.iter().find(|(word, _)| Some(*word) == text);
         if value.is_none() {
-            self.expected(&format!("one of {}", words.join(", ")), None);
+            let words: Vec<&str> = table.iter().map(|(word, _)| *word).collect();
+            match words[..] {
+                [word] => self.expected(word, None),
+                _ => self.expected(&format!("one of {}", words.join(", ")), None),
+            }
         }
         value.map(|(_, value)| *value)
     }
@@ -105,11 +105,19 @@ impl<'a> Cursor<'a> {
 
     /// A whole number within bounds.
     pub(super) fn count_up_to(&self, least: u32, most: u32) -> Option<u32> {
-        let what = match most {
-            u32::MAX => format!("a whole number of at least {least}"),
-            most => format!("a whole number from {least} to {most}"),
-        };
-        self.parse(&what, |text| {
+        match most {
+            u32::MAX => self.number_of(&format!("a whole number of at least {least}"), least, most),
+            _ => self.number_of(
+                &format!("a whole number from {least} to {most}"),
+                least,
+                most,
+            ),
+        }
+    }
+
+    /// A whole number within bounds, with words of its own.
+    pub(super) fn number_of(&self, what: &str, least: u32, most: u32) -> Option<u32> {
+        self.parse(what, |text| {
             scalar::whole(text)
                 .ok()
                 .and_then(|number| u32::try_from(number).ok())
@@ -179,7 +187,7 @@ impl<T> Names for HashMap<String, T> {
 fn few(names: &[&str]) -> Option<String> {
     const MOST: usize = 20;
     match names.len() {
-        0 => Some("there is none".to_owned()),
+        0 => Some("none is defined".to_owned()),
         1..=MOST => Some(format!("there are: {}", listed(names))),
         _ => None,
     }

@@ -15,7 +15,7 @@ struct Unbuilt {
 enum Values {
     Any,
     These(&'static [&'static str]),
-    BeginningWith(&'static str),
+    Such(fn(&str) -> bool),
 }
 
 const UNBUILT: &[Unbuilt] = &[
@@ -26,7 +26,7 @@ const UNBUILT: &[Unbuilt] = &[
     },
     Unbuilt {
         path: "server.store",
-        values: Values::BeginningWith("redis"),
+        values: Values::Such(super::server::is_redis_url),
         sentence: "a Redis store is not built yet; set server.store to memory",
     },
     Unbuilt {
@@ -116,7 +116,7 @@ impl Values {
             (_, Tree::Null | Tree::Broken) => false,
             (Self::Any, _) => true,
             (Self::These(values), Tree::Scalar(text)) => values.contains(&text.as_str()),
-            (Self::BeginningWith(start), Tree::Scalar(text)) => text.starts_with(start),
+            (Self::Such(asks), Tree::Scalar(text)) => asks(text),
             _ => false,
         }
     }

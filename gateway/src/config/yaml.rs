@@ -140,11 +140,17 @@ struct Key {
 impl Builder {
     fn run(&mut self, text: &str) -> Result<(), Flaw> {
         let mut parser = Parser::new_from_str(text);
+        let lines = line_count(text);
+        // What the parser notices only after the end is said of the last line.
+        let position = |marker: &Marker| Position {
+            line: clamped(marker.line()).clamp(1, lines),
+            column: clamped(marker.col() + 1),
+        };
         while let Some(next) = parser.next_event() {
             let (event, span) = next.map_err(|error| Flaw {
-                position: Position::within(text, position(error.marker())),
+                position: position(error.marker()),
                 message: format!("this is not YAML: {}", error.info()),
-                hint: hint_for(text, position(error.marker())),
+                hint: hint_for(error.info(), text, position(error.marker())),
             })?;
             self.take(event, position(&span.start))?;
         }
@@ -337,20 +343,27 @@ fn fatal(position: Position, message: impl Into<String>) -> Flaw {
     }
 }
 
-fn position(marker: &Marker) -> Position {
-    Position {
-        line: u32::try_from(marker.line()).unwrap_or(u32::MAX),
-        column: u32::try_from(marker.col() + 1).unwrap_or(u32::MAX),
-    }
+fn line_count(text: &str) -> u32 {
+    clamped(text.lines().count().max(1))
+}
+
+fn clamped(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// The usual cause of broken YAML in a file of URLs and expressions.
-fn hint_for(text: &str, position: Position) -> Option<&'static str> {
+fn hint_for(why: &str, text: &str, position: Position) -> Option<&'static str> {
+    if why.contains("anchor") {
+        return Some("text that begins with * or & needs quotes");
+    }
     let line = text.lines().nth(position.line.saturating_sub(1) as usize)?;
     if line.contains("${") {
         return Some("text that holds ${…} needs quotes inside braces");
     }
-    if line.trim_start().starts_with('\t') || line.starts_with('\t') {
+    if line.contains("[::") {
+        return Some("an IPv6 address needs quotes");
+    }
+    if line.trim_start_matches(' ').starts_with('\t') {
         return Some("indent with spaces, not tabs");
     }
     None

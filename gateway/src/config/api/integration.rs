@@ -180,7 +180,8 @@ fn timeout(cursor: &Cursor<'_>, preset: Preset) -> Option<Duration> {
         Preset::Aws => (50, 29_000),
         Preset::Open => (1, 86_400_000),
     };
-    let millis = cursor.count_up_to(least, most)?;
+    let what = format!("a number of milliseconds from {least} to {most}");
+    let millis = cursor.number_of(&what, least, most)?;
     Some(Duration::from_millis(u64::from(millis)))
 }
 

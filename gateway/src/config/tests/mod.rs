@@ -1,6 +1,9 @@
 //! What loads, what does not, and what is said about it.
 
+mod bad;
 mod forms;
+mod fuzz;
+mod layering;
 
 use std::path::Path;
 
