@@ -47,7 +47,21 @@ fn read_fields(fields: &mut Fields<'_>, apis: &Stages) -> Option<Server> {
     ]);
     let unguarded = is_empty(credentials_at.as_ref()) && is_empty(tokens_at.as_ref());
     if let (Some(cursor), Some(address)) = (&management, management_address) {
-        check_management(cursor, address, unguarded, management_url_at.is_some());
+        check_management(cursor, address, unguarded);
+    }
+    if public_host_at.is_none() {
+        warn_if_nameless(
+            listen.as_ref().zip(listen_address),
+            "the public listener is bound to every address, so requestContext.domainName cannot name one that \
+             handlers reach; set server.publicHost",
+        );
+    }
+    if management_url_at.is_none() {
+        warn_if_nameless(
+            management.as_ref().zip(management_address),
+            "the management listener is bound to every address, so x-wiregate-callback-url cannot name one that \
+             backends reach; set server.managementUrl",
+        );
     }
     if let (Some(cursor), Some(Store::Memory)) = (&node, &store) {
         cursor.mistake(
@@ -255,18 +269,21 @@ fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || wide(a) || wide(b))
 }
 
-fn check_management(cursor: &Cursor<'_>, address: SocketAddr, unguarded: bool, has_url: bool) {
+fn check_management(cursor: &Cursor<'_>, address: SocketAddr, unguarded: bool) {
     if !address.ip().to_canonical().is_loopback() && unguarded {
         cursor.mistake(format!(
             "the management listener at {address} can be reached from other machines and needs credentials; set \
              server.credentials or server.tokens, or bind it to 127.0.0.1"
         ));
     }
-    if address.ip().is_unspecified() && !has_url {
-        cursor.warn(
-            "the management listener is bound to every address, so x-wiregate-callback-url cannot name one that \
-             backends reach; set server.managementUrl",
-        );
+}
+
+/// `0.0.0.0` is where a listener listens, but no place to send anybody.
+fn warn_if_nameless(listener: Option<(&Cursor<'_>, SocketAddr)>, message: &str) {
+    if let Some((cursor, address)) = listener
+        && address.ip().is_unspecified()
+    {
+        cursor.warn(message);
     }
 }
 

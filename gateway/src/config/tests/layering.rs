@@ -46,7 +46,7 @@ fn later_layers_win() {
 #[test]
 fn every_flag_and_all_kinds_of_variables() {
     let overrides = Overrides {
-        listen: Some("127.0.0.1:1".to_owned()),
+        listen: Some("0.0.0.0:1".to_owned()),
         management_listen: Some("0.0.0.0:2".to_owned()),
         store: Some("memory".to_owned()),
         data_dir: Some("data".to_owned()),
@@ -92,12 +92,26 @@ fn every_flag_and_all_kinds_of_variables() {
             column: 26
         }))
     );
-    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
-    assert!(
-        loaded.warnings[0]
-            .to_string()
-            .starts_with("--management-listen: ")
-    );
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("--management-listen: the management listener is bound"));
+}
+
+#[test]
+fn a_listener_on_every_address_needs_a_name() {
+    let warnings = |text: &str| {
+        let loaded = load_text(text).unwrap_or_else(|errors| panic!("{errors}"));
+        let warnings = loaded.warnings.iter();
+        warnings
+            .map(|warning| (warning.path.clone(), warning.line()))
+            .collect::<Vec<_>>()
+    };
+    let listen = ("server.listen".to_owned(), Some(2));
+    let management = ("server.managementListen".to_owned(), Some(3));
+    let both = "server:\n  listen: 0.0.0.0:1\n  managementListen: 0.0.0.0:2\n  tokens: [a]\n";
+    assert_eq!(warnings(both), [listen, management]);
+    let named = format!("{both}  publicHost: h\n  managementUrl: http://h\n");
+    assert_eq!(warnings(&named), []);
 }
 
 #[test]
@@ -203,6 +217,7 @@ apis:
       echo:
         integration:
           integrationUri: http://h/echo
+      a: http://h/a
     stages:
       - stageName: dev
         stageVariables: { x: y }
@@ -227,8 +242,9 @@ apis:
             "apis.chat.integrations.shared.integrationUri",
             Some((4, 33)),
         ),
-        ("apis.chat.stages.dev.stageVariables.x", Some((12, 30))),
+        ("apis.chat.stages.dev.stageVariables.x", Some((13, 30))),
         ("apis.chat.routeSelectionExpression", Some((2, 3))),
+        ("apis.chat.routes.a.integration", Some((10, 10))),
         ("apis.other", Some((1, 1))),
         ("server.listen", None),
         ("nothing", None),
