@@ -68,7 +68,7 @@ impl Page<'_> {
     }
 
     fn api(&mut self, api: &Api) {
-        let path = format!("apis.{}", api.api_id);
+        let path = ["apis", api.api_id.as_str()];
         self.open(1, &api.api_id);
         let expression = word(&api.route_selection_expression);
         self.setting(2, &path, "routeSelectionExpression", &expression, "default");
@@ -88,15 +88,14 @@ impl Page<'_> {
         };
         self.setting(2, &path, "allowedOrigins", &origins, "default");
         self.open(2, "limits");
-        self.limits(&format!("{path}.limits"), &api.limits);
+        self.limits(&[&path[..], &["limits"]].concat(), &api.limits);
         if !api.routes.is_empty() {
             self.open(2, "routes");
         }
         for route in &api.routes {
             let what = describe_route(api, route);
-            let origin = self
-                .located
-                .origin_of(&format!("{path}.routes.{}", route.route_key));
+            let way = [&path[..], &["routes", &route.route_key]].concat();
+            let origin = self.located.origin_of(&way);
             let content = format!("{}: {what}", word(&route.route_key));
             self.line(3, &content, &origin.describe(self.located.file()));
         }
@@ -105,15 +104,15 @@ impl Page<'_> {
     }
 
     /// One value with its place in the file, or else what it comes from.
-    fn setting(&mut self, depth: usize, path: &str, key: &str, value: &str, otherwise: &str) {
-        let origin = match self.located.exact(&format!("{path}.{key}")) {
+    fn setting(&mut self, depth: usize, path: &[&str], key: &str, value: &str, otherwise: &str) {
+        let origin = match self.located.exact(&[path, &[key]].concat()) {
             Some(origin) => origin.describe(self.located.file()),
             None => otherwise.to_owned(),
         };
         self.line(depth, &format!("{key}: {value}"), &origin);
     }
 
-    fn limits(&mut self, path: &str, limits: &Limits) {
+    fn limits(&mut self, path: &[&str], limits: &Limits) {
         let (preset, otherwise) = match limits.preset {
             Preset::Open => ("open", "preset open"),
             Preset::Aws => ("aws", "preset aws"),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A key or token; printing it shows `***`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {

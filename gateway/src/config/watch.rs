@@ -32,7 +32,7 @@ struct State {
 }
 
 impl Watcher {
-    /// Begins to watch; the error is the operating system's.
+    /// Begins to watch; the error is the operating system's. Made before the file is loaded, it misses no change.
     pub fn new(file: &Path) -> notify::Result<Self> {
         let folder = match file.parent() {
             Some(folder) if folder != Path::new("") => folder,

@@ -8,7 +8,7 @@ use gateway_core::resource::{
 };
 
 use super::{LONG, SHORT, load_text};
-use crate::config::{AccessLog, Config, LogFormat, Secret, Store};
+use crate::config::{AccessLog, Config, LogFormat, Store};
 
 fn config(text: &str) -> Config {
     load_text(text)
@@ -47,11 +47,9 @@ fn the_long_form() {
     let server = &config.server;
     assert_eq!(server.account_id, "123456789012");
     assert_eq!(server.default_api.as_deref(), Some("chat"));
-    assert_eq!(
-        server.credentials[0].secret_access_key,
-        Secret::new("wJalrXUtnFEMI")
-    );
-    assert_eq!(server.store, Store::Memory);
+    let secret = &server.credentials[0].secret_access_key;
+    assert_eq!(secret.expose(), "wJalrXUtnFEMI");
+    assert!(matches!(server.store, Store::Memory));
     assert_eq!(server.drain_timeout, Duration::from_secs(25));
     assert_eq!(
         config.lambda.endpoint.as_deref(),
@@ -287,7 +285,7 @@ apis: { chat: }",
     assert_eq!(server.log.format, LogFormat::Text);
     let g = &config.lambda.functions["g"];
     assert_eq!(g.path_name.as_deref(), Some("function"));
-    assert_eq!(g.headers["x-key"], Secret::new("k"));
+    assert_eq!(g.headers["x-key"].expose(), "k");
     assert!(
         !format!("{config:?}").contains("abc"),
         "secrets do not print"
