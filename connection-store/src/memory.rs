@@ -10,9 +10,20 @@ use crate::{
 };
 
 /// Records in memory, shared by the threads of one process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore {
+    node: NodeId,
     records: DashMap<ConnectionId, ConnectionRecord>,
+}
+
+impl MemoryStore {
+    /// An empty registry of this one node.
+    pub fn new(node: NodeId) -> Self {
+        Self {
+            node,
+            records: DashMap::new(),
+        }
+    }
 }
 
 #[async_trait]
@@ -31,11 +42,13 @@ impl ConnectionStore for MemoryStore {
         Ok(Lease::Held)
     }
 
-    /// The store and the node are one process: a node that asks is alive, and any other is a life that ended with
-    /// its memory.
+    /// The store and its node are one process, so any other node is an earlier life of it and never acts again.
     async fn fate(&self, node: &NodeId) -> Result<Fate, StoreError> {
-        let known = self.records.iter().any(|entry| entry.node == *node);
-        Ok(if known { Fate::Live } else { Fate::Unknown })
+        Ok(if *node == self.node {
+            Fate::Live
+        } else {
+            Fate::Fenced
+        })
     }
 
     async fn claim_owed(&self, _limit: usize) -> Result<Vec<Owed>, StoreError> {
@@ -81,7 +94,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn an_earlier_life_of_the_process_is_certainly_over() {
+        let store = MemoryStore::new(NodeId([1; 6]));
+        assert_eq!(store.fate(&NodeId([1; 6])).await, Ok(Fate::Live));
+        assert_eq!(store.fate(&NodeId([2; 6])).await, Ok(Fate::Fenced));
+    }
+
+    #[tokio::test]
     async fn memory_keeps_the_contract() {
-        crate::contract::all(&MemoryStore::default()).await;
+        crate::contract::all(&MemoryStore::new(NodeId([7; 6]))).await;
     }
 }

@@ -149,6 +149,28 @@ impl Directory {
         }
     }
 
+    /// True where some API answers at this host, whatever the path.
+    pub fn knows(&self, host: &str) -> bool {
+        let name = host_name(host);
+        match execute_api_label(name) {
+            Some(api_id) if self.domain(name).is_none() => self.api(api_id).is_some(),
+            _ => self.domain(name).is_some() || self.default_entry().is_some(),
+        }
+    }
+
+    /// True for a name that the operator configured, whatever its port.
+    pub fn is_own_name(&self, name: &str) -> bool {
+        self.hostnames
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(name))
+            || self.domain(name).is_some()
+            || host_name(&self.public_host).eq_ignore_ascii_case(name)
+            || execute_api_label(name).is_some_and(|api_id| {
+                let base = &name[api_id.len() + ".execute-api.".len()..];
+                base.eq_ignore_ascii_case(&self.base_domain)
+            })
+    }
+
     fn domain(&self, name: &str) -> Option<&Domain> {
         let exact = self
             .domains

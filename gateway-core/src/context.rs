@@ -196,6 +196,9 @@ mod tests {
     fn times_are_utc_with_milliseconds() {
         assert_eq!(iso_time(1_588_277_433_236), "2020-04-30T20:10:33.236Z");
         assert_eq!(iso_time(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(http_date(1_731_332_746_514), "Mon, 11 Nov 2024 13:45:46 GMT");
+        assert_eq!(
+            http_date(1_731_332_746_514),
+            "Mon, 11 Nov 2024 13:45:46 GMT"
+        );
     }
 }

@@ -60,7 +60,7 @@ impl Compiler<'_> {
         let mut by_id = HashMap::new();
         for integration in &api.integrations {
             let before = self.mistakes.len();
-            let place = place_of(api, integration);
+            let place = ["integrations", integration.integration_id.as_str()];
             if let Some(live) = self.integration(integration, integrations.len(), &place) {
                 let live = Arc::new(live);
                 by_id.insert(integration.integration_id.as_str(), Arc::clone(&live));
@@ -404,19 +404,6 @@ impl Compiler<'_> {
             path,
             message: message.into(),
         });
-    }
-}
-
-/// Where the user wrote this integration: inline in the only route that uses it, or among the API's own.
-fn place_of<'a>(api: &'a Api, integration: &'a Integration) -> Vec<&'a str> {
-    let id = integration.integration_id.as_str();
-    let inline = api
-        .routes
-        .iter()
-        .find(|route| route.route_key == id && route.target.as_deref() == Some(id));
-    match inline {
-        Some(route) => vec!["routes", &route.route_key, "integration"],
-        None => vec!["integrations", id],
     }
 }
 

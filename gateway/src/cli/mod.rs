@@ -1,5 +1,162 @@
-//! The command line.
+//! The command line. Exit codes: 0 done, 1 something was left undone, 64 a mistake in the configuration or the
+//! command, 69 the system does not give what is needed.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use gateway_core::resource::Preset;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::app::{self, EXIT_CONFIG};
+use crate::config::{self, ConfigErrors, Loaded, Log, LogFormat, Overrides};
+
+/// A self-hosted WebSocket API gateway that speaks Amazon API Gateway's model.
+#[derive(Debug, Parser)]
+#[command(name = "wiregate", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the APIs of a configuration file.
+    Serve(Serve),
+    /// Check a configuration file and print what is in force and where each value came from.
+    Check {
+        /// The file.
+        #[arg(default_value = DEFAULT_FILE)]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// The configuration file; wiregate.yaml in this folder if there is one.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Address of the public listener, such as 127.0.0.1:8080; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Address of the management listener, such as 127.0.0.1:8081.
+    #[arg(long, value_name = "ADDR")]
+    management_listen: Option<String>,
+    /// Where nodes share what they know: memory.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// Folder for what must outlive the process.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+}
+
+const DEFAULT_FILE: &str = "wiregate.yaml";
+
 /// Runs `wiregate` and returns its exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(EXIT_CONFIG)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match cli.command {
+        Command::Serve(serve) => serve_command(serve),
+        Command::Check { file } => check(&file),
+    }
+}
+
+fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, ConfigErrors> {
+    config::load(config::Request {
+        file,
+        env: std::env::vars(),
+        overrides: overrides.clone(),
+        default_preset: Preset::Open,
+    })
+}
+
+fn serve_command(serve: Serve) -> ExitCode {
+    let file = serve
+        .config
+        .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
+    let overrides = Overrides {
+        listen: serve.listen,
+        management_listen: serve.management_listen,
+        store: serve.store,
+        data_dir: serve.data_dir,
+    };
+    match load(file.as_deref(), &overrides) {
+        Ok(loaded) => {
+            start_log(loaded.config.server.log);
+            app::run(loaded, file, overrides)
+        }
+        Err(errors) => refuse(&errors),
+    }
+}
+
+fn check(file: &Path) -> ExitCode {
+    let loaded = match load(Some(file), &Overrides::default()) {
+        Ok(loaded) => loaded,
+        Err(errors) => return refuse(&errors),
+    };
+    let server = &loaded.config.server;
+    let addresses = app::Addresses {
+        public: server.listen,
+        management: server.management_listen,
+    };
+    if let Err(mistakes) = app::compile_all(&loaded, addresses) {
+        return refuse(&ConfigErrors::from(mistakes));
+    }
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    print!("{}", config::render_effective(&loaded));
+    ExitCode::SUCCESS
+}
+
+fn refuse(errors: &ConfigErrors) -> ExitCode {
+    eprintln!("{errors}");
+    ExitCode::from(EXIT_CONFIG)
+}
+
+/// Logs go to stderr: stdout is for what a program may read, such as the line that begins with `ready`.
+fn start_log(log: Log) {
+    let level = tracing_subscriber::filter::LevelFilter::from_level(log.level);
+    // The access log is chosen by its own setting, whatever the level of the rest.
+    let filter = tracing_subscriber::filter::Targets::new()
+        .with_default(level)
+        .with_target("access", tracing::Level::INFO)
+        // Libraries below us speak of bytes and headers at their finer levels; those must not reach a log.
+        .with_target("hyper", tracing::Level::WARN)
+        .with_target("h2", tracing::Level::WARN)
+        .with_target("rustls", tracing::Level::WARN);
+    let registry = tracing_subscriber::registry().with(filter);
+    let done = match log.format {
+        LogFormat::Json => registry
+            .with(
+                fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr),
+            )
+            .try_init(),
+        LogFormat::Text => registry
+            .with(
+                fmt::layer()
+                    .with_ansi(std::io::stderr().is_terminal())
+                    .with_writer(std::io::stderr),
+            )
+            .try_init(),
+    };
+    if let Err(error) = done {
+        eprintln!("wiregate: logging cannot start: {error}");
+    }
 }

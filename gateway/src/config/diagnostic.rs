@@ -118,6 +118,14 @@ pub struct ConfigErrors {
     pub more: usize,
 }
 
+impl From<Vec<Diagnostic>> for ConfigErrors {
+    fn from(mut mistakes: Vec<Diagnostic>) -> Self {
+        let more = mistakes.len().saturating_sub(MAX_REPORTED);
+        mistakes.truncate(MAX_REPORTED);
+        Self { mistakes, more }
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, mistake) in self.mistakes.iter().enumerate() {

@@ -14,7 +14,7 @@ pub struct IpNet {
 
 impl IpNet {
     /// A network in CIDR form, or a plain address.
-    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),

@@ -1,28 +1,6 @@
-//! Text that must not be shown.
+//! Text that must not be shown, and the keys below which it stands.
 
-use std::fmt;
-
-/// A key or token; printing it shows `***`.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+pub use gateway_core::auth::Secret;
 
 /// Keys below which text is never shown, neither in print nor in a mistake.
 pub(super) fn is_secret_key(key: &str) -> bool {

@@ -11,7 +11,7 @@ use super::net::IpNet;
 use super::secret::Secret;
 
 /// All of `wiregate.yaml`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Listeners, identity, store, limits of the process.
     pub server: Server,
@@ -22,7 +22,7 @@ pub struct Config {
 }
 
 /// The section `server`; `wiregate.default.yaml` says what each option means.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Server {
     /// Public listener.
     pub listen: SocketAddr,
@@ -101,7 +101,7 @@ pub struct ApiMapping {
 }
 
 /// Certificate and key of a listener.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tls {
     /// Certificate chain.
     pub cert: Pem,
@@ -110,7 +110,7 @@ pub struct Tls {
 }
 
 /// PEM text, or where it stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pem {
     /// A file.
     File(PathBuf),
@@ -119,7 +119,7 @@ pub enum Pem {
 }
 
 /// An access key as AWS issues them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Credential {
     /// The public half.
     pub access_key_id: String,
@@ -128,7 +128,7 @@ pub struct Credential {
 }
 
 /// Where connections are remembered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Store {
     /// In this process.
     Memory,
@@ -177,7 +177,7 @@ pub enum AccessLog {
 }
 
 /// The section `lambda`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Lambda {
     /// Where functions are that `functions` does not list.
     pub endpoint: Option<String>,
@@ -188,7 +188,7 @@ pub struct Lambda {
 }
 
 /// Where one function is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Function {
     /// URL of its Invoke API.
     pub endpoint: String,

@@ -1,5 +1,96 @@
-//! The adapters between the walk of a call and the backend that its route names.
-//!
-//! `http` owns the outbound connections of one worker thread; `lambda` speaks the Lambda Invoke API over them.
+//! What integrations call: HTTP backends, Lambda-compatible endpoints, or nothing at all.
+
+mod endpoints;
 pub mod http;
 pub mod lambda;
+
+use gateway_core::failure::Failure;
+use gateway_core::mapping::{BackendAnswer, IntegrationRequest};
+use gateway_core::resource::HttpVersion;
+use tokio::time::Instant;
+
+pub use self::endpoints::{FunctionPlace, LambdaEndpoints};
+use self::http::{BackendError, BackendRequest, BackendVersion, HttpClient};
+
+/// The backends of one worker thread.
+#[derive(Debug)]
+pub struct Integrations {
+    http: HttpClient,
+    lambda: LambdaEndpoints,
+}
+
+impl Integrations {
+    /// `http` holds the connections, `lambda` says where functions are.
+    pub fn new(http: HttpClient, lambda: LambdaEndpoints) -> Self {
+        Self { http, lambda }
+    }
+
+    /// Calls the backend; over at `deadline` at the latest.
+    pub async fn invoke(
+        &self,
+        request: IntegrationRequest<'_>,
+        deadline: Instant,
+    ) -> Result<BackendAnswer, Failure> {
+        match request {
+            IntegrationRequest::Mock { status } => Ok(BackendAnswer::Mock(status)),
+            IntegrationRequest::Http {
+                method,
+                uri,
+                headers,
+                body,
+                version,
+            } => {
+                let version = match version {
+                    HttpVersion::Auto => BackendVersion::Auto,
+                    HttpVersion::Http1 => BackendVersion::Http1,
+                    HttpVersion::Http2 => BackendVersion::Http2,
+                };
+                let request = BackendRequest {
+                    method,
+                    uri,
+                    headers,
+                    body,
+                    version,
+                    deadline,
+                };
+                let response = self
+                    .http
+                    .send(request)
+                    .await
+                    .map_err(|error| failure(&error))?;
+                Ok(BackendAnswer::Http {
+                    status: response.status.as_u16(),
+                    headers: response.headers,
+                    body: response.body,
+                })
+            }
+            IntegrationRequest::Lambda {
+                target,
+                event,
+                trace_id,
+            } => {
+                let result = self
+                    .lambda
+                    .invoke(&self.http, target, event, &trace_id, deadline)
+                    .await?;
+                Ok(BackendAnswer::Lambda(result))
+            }
+        }
+    }
+}
+
+/// Unreachable is 500 and broken is 504, as API Gateway tells them apart.
+fn failure(error: &BackendError) -> Failure {
+    match error {
+        BackendError::Timeout { .. } => Failure::IntegrationTimeout,
+        BackendError::Broken { .. } | BackendError::TooLarge { .. } => {
+            Failure::NetworkError(error.to_string())
+        }
+        BackendError::InvalidRequest { .. } | BackendError::Forbidden { .. } => {
+            Failure::Configuration(error.to_string())
+        }
+        BackendError::Resolve { .. } | BackendError::Connect { .. } | BackendError::Tls { .. } => {
+            Failure::Unreachable(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! From configuration to what is served: every stage compiled, or every mistake with its place in the file.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use gateway_core::address::{self, ApiEntry, Directory};
+use gateway_core::live;
+
+use crate::config::{Config, Diagnostic, Loaded};
+use crate::node::Deployed;
+
+/// Everything that is served.
+#[derive(Debug)]
+pub struct Deployment {
+    /// How addresses find their stage.
+    pub directory: Directory,
+    /// The stages.
+    pub stages: Vec<Deployed>,
+}
+
+/// The two addresses that events and headers name.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The public listener's.
+    pub public: SocketAddr,
+    /// The management listener's.
+    pub management: SocketAddr,
+}
+
+/// Compiles every stage of every API. Mistakes come all at once.
+pub fn compile_all(loaded: &Loaded, addresses: Addresses) -> Result<Deployment, Vec<Diagnostic>> {
+    let config = &loaded.config;
+    let directory = directory(config, addresses.public);
+    let base = management_base(config, addresses.management);
+    let mut stages = Vec::new();
+    let mut mistakes: Vec<Diagnostic> = Vec::new();
+    for api in &config.apis {
+        for stage in &api.stages {
+            match live::compile(api, stage) {
+                Ok(live) => {
+                    let path = directory.stage_path(&api.api_id, &stage.stage_name);
+                    stages.push(Deployed::new(live, format!("{base}{path}")));
+                }
+                Err(found) => {
+                    for mistake in found {
+                        let diagnostic =
+                            loaded
+                                .located
+                                .mistake(&api.api_id, &mistake.path, mistake.message);
+                        // Each stage of an API finds the same mistake.
+                        if !mistakes
+                            .iter()
+                            .any(|known| known.to_string() == diagnostic.to_string())
+                        {
+                            mistakes.push(diagnostic);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(Deployment { directory, stages })
+    } else {
+        Err(mistakes)
+    }
+}
+
+fn directory(config: &Config, public: SocketAddr) -> Directory {
+    let server = &config.server;
+    let text = |text: &str| -> Arc<str> { text.into() };
+    let public_host = server.public_host.clone().unwrap_or_else(|| {
+        if public.ip().is_loopback() || public.ip().is_unspecified() {
+            with_port("localhost", public.port())
+        } else {
+            with_port(&public_name(public), public.port())
+        }
+    });
+    Directory {
+        apis: config
+            .apis
+            .iter()
+            .map(|api| ApiEntry {
+                api_id: text(&api.api_id),
+                stages: api
+                    .stages
+                    .iter()
+                    .map(|stage| text(&stage.stage_name))
+                    .collect(),
+                disable_execute_api_endpoint: api.disable_execute_api_endpoint,
+            })
+            .collect(),
+        domains: server
+            .domains
+            .iter()
+            .map(|domain| address::Domain {
+                domain_name: domain.domain_name.clone(),
+                mappings: domain
+                    .mappings
+                    .iter()
+                    .map(|mapping| address::ApiMapping {
+                        api_mapping_key: mapping.api_mapping_key.clone(),
+                        api_id: text(&mapping.api),
+                        stage: text(&mapping.stage),
+                    })
+                    .collect(),
+            })
+            .collect(),
+        default_api: server.default_api.as_deref().map(text),
+        base_domain: server.base_domain.clone(),
+        hostnames: server.hostnames.clone(),
+        public_host: public_host.into(),
+    }
+}
+
+fn public_name(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    }
+}
+
+fn with_port(name: &str, port: u16) -> String {
+    if matches!(port, 80 | 443) {
+        name.to_owned()
+    } else {
+        format!("{name}:{port}")
+    }
+}
+
+/// Where backends reach the management listener.
+fn management_base(config: &Config, management: SocketAddr) -> String {
+    if let Some(url) = &config.server.management_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let name = match management {
+        _ if !management.ip().is_unspecified() => public_name(management),
+        SocketAddr::V4(_) => "127.0.0.1".to_owned(),
+        SocketAddr::V6(_) => "[::1]".to_owned(),
+    };
+    format!(
+        "http://{}",
+        with_port(&name, management.port()).replace(":443", "")
+    )
+}

@@ -1,0 +1,341 @@
+//! The life of the process: start in order, serve, reload, drain, stop.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use connection_store::MemoryStore;
+use gateway_core::id::NodeId;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use super::deploy::{Addresses, compile_all};
+use super::reload::Reloader;
+use super::workers::{self, Shared};
+use crate::config::{Config, ConfigErrors, Loaded, Overrides, Watcher};
+use crate::env;
+use crate::integration::http::TlsRoots;
+use crate::listen::{self, Budget, Handshakes, Port};
+use crate::node::{Node, Report, Sessions, Stages};
+use crate::observe::{AccessLog, Observe};
+
+/// Exit code of a configuration that cannot be served (`EX_USAGE`).
+pub const EXIT_CONFIG: u8 = 64;
+/// Exit code where the system does not give what is needed (`EX_UNAVAILABLE`).
+pub const EXIT_UNAVAILABLE: u8 = 69;
+/// Exit code of a drain that left something undone.
+const EXIT_UNFINISHED: u8 = 1;
+
+/// Descriptors kept for backends, files and the management listener: a tenth, within these bounds.
+const RESERVED_DESCRIPTORS: (usize, usize) = (96, 1024);
+
+/// Serves until a signal ends it. Everything is checked before a port is bound.
+pub fn run(loaded: Loaded, file: Option<PathBuf>, overrides: Overrides) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return unavailable(&format!("the runtime cannot start: {error}")),
+    };
+    runtime.block_on(async {
+        match Process::start(loaded, file, overrides) {
+            Ok(process) => process.serve().await,
+            Err(code) => code,
+        }
+    })
+}
+
+fn unavailable(why: &str) -> ExitCode {
+    eprintln!("wiregate: {why}");
+    ExitCode::from(EXIT_UNAVAILABLE)
+}
+
+struct Process {
+    shared: Shared,
+    reloader: Reloader,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    signals: Signals,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Process {
+    fn start(
+        loaded: Loaded,
+        file: Option<PathBuf>,
+        overrides: Overrides,
+    ) -> Result<Self, ExitCode> {
+        let signals = (|| {
+            Ok::<_, std::io::Error>(Signals {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                hangup: signal(SignalKind::hangup())?,
+            })
+        })();
+        let signals =
+            signals.map_err(|error| unavailable(&format!("signals cannot be caught: {error}")))?;
+        let config = &loaded.config;
+        let server = &config.server;
+        // Compiled once before any port is bound: a mistake must not cost a running gateway its port.
+        let planned = Addresses {
+            public: server.listen,
+            management: server.management_listen,
+        };
+        let lambda = workers::lambda_endpoints(config).map_err(|why| {
+            eprintln!("wiregate: {why}");
+            ExitCode::from(EXIT_CONFIG)
+        })?;
+        compile_all(&loaded, planned).map_err(|mistakes| {
+            eprintln!("{}", ConfigErrors::from(mistakes));
+            ExitCode::from(EXIT_CONFIG)
+        })?;
+
+        let count = worker_count(config);
+        let bind = |name: &str, address| {
+            listen::bind(address, count).map_err(|error| {
+                unavailable(&format!(
+                    "cannot listen on {address} ({name}): {error}; is it in use by another process?"
+                ))
+            })
+        };
+        let public = bind("server.listen", server.listen)?;
+        let management = bind("server.managementListen", server.management_listen)?;
+        let addresses = Addresses {
+            public: public.address,
+            management: management.address,
+        };
+        let deployment = compile_all(&loaded, addresses).map_err(|mistakes| {
+            eprintln!("{}", ConfigErrors::from(mistakes));
+            ExitCode::from(EXIT_CONFIG)
+        })?;
+
+        let stages = Arc::new(Stages::default());
+        stages.replace(deployment.directory, deployment.stages);
+        let node_id = NodeId(env::random());
+        let access = match server.log.access {
+            crate::config::AccessLog::Off => AccessLog::Off,
+            crate::config::AccessLog::Errors => AccessLog::Errors,
+            crate::config::AccessLog::All => AccessLog::All,
+        };
+        let (places, reserved) = places(server.max_connections as usize);
+        let shared = Shared {
+            config: Arc::new(loaded.config.clone()),
+            node: Arc::new(Node {
+                id: node_id,
+                sessions: Sessions::default(),
+                store: Arc::new(MemoryStore::new(node_id)),
+            }),
+            stages: Arc::clone(&stages),
+            observe: Arc::new(Observe::new(access)),
+            drain: Arc::default(),
+            closing: Arc::default(),
+            handshakes: Handshakes::new(
+                server.max_handshakes as usize,
+                server.max_handshakes_per_address,
+            ),
+            public_budget: Budget::new(places),
+            management_budget: Budget::new(reserved / 2),
+            roots: Arc::new(TlsRoots::system()),
+            lambda,
+            credentials: server
+                .credentials
+                .iter()
+                .map(workers::credentials)
+                .collect(),
+            public: addresses.public,
+            management: addresses.management,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let threads = spawn_all(&shared, public, management, &stopped)
+            .map_err(|error| unavailable(&format!("a worker thread cannot start: {error}")))?;
+        announce(&shared, &loaded, places);
+        let reloader = Reloader {
+            file,
+            overrides,
+            addresses,
+            stages,
+            loaded,
+        };
+        Ok(Self {
+            shared,
+            reloader,
+            threads,
+            stop,
+            signals,
+        })
+    }
+
+    async fn serve(mut self) -> ExitCode {
+        let mut watcher = self.watcher();
+        loop {
+            let changed = async {
+                match &mut watcher {
+                    Some(watcher) => watcher.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = self.signals.terminate.recv() => break,
+                _ = self.signals.interrupt.recv() => break,
+                _ = self.signals.hangup.recv() => self.reloader.reload("SIGHUP"),
+                () = changed => self.reloader.reload("the file changed"),
+            }
+        }
+        self.drain().await
+    }
+
+    fn watcher(&self) -> Option<Watcher> {
+        let file = self
+            .reloader
+            .file
+            .as_ref()
+            .filter(|_| self.shared.config.server.watch)?;
+        Watcher::new(file)
+            .inspect_err(|error| {
+                tracing::warn!("{} cannot be watched, use SIGHUP: {error}", file.display())
+            })
+            .ok()
+    }
+
+    async fn drain(mut self) -> ExitCode {
+        let limit = self.shared.config.server.drain_timeout;
+        tracing::info!(
+            connections = self.shared.node.sessions.len(),
+            ?limit,
+            "draining"
+        );
+        let Shared {
+            drain,
+            closing,
+            node,
+            ..
+        } = &self.shared;
+        let report = tokio::select! {
+            report = drain.run(&node.sessions, limit) => report,
+            _ = self.signals.terminate.recv() => return self.abandon(),
+            _ = self.signals.interrupt.recv() => return self.abandon(),
+        };
+        closing.start();
+        let _ = self.stop.send(true);
+        for thread in self.threads {
+            // A worker that is stuck must not keep the process: its sockets are closed, its work was waited for.
+            if thread.is_finished()
+                || report
+                    == (Report {
+                        unfinished: 0,
+                        undelivered: 0,
+                    })
+            {
+                let _ = thread.join();
+            }
+        }
+        if report.unfinished == 0 && report.undelivered == 0 {
+            tracing::info!("drained");
+            return ExitCode::SUCCESS;
+        }
+        tracing::error!(
+            unfinished = report.unfinished,
+            undelivered = report.undelivered,
+            "the drain ran out of time: these $disconnects were not delivered; raise server.drainTimeout"
+        );
+        ExitCode::from(EXIT_UNFINISHED)
+    }
+
+    fn abandon(&self) -> ExitCode {
+        tracing::error!(
+            undelivered = self.shared.drain.owed(),
+            "second signal: leaving at once"
+        );
+        std::process::exit(i32::from(EXIT_UNFINISHED));
+    }
+}
+
+fn worker_count(config: &Config) -> usize {
+    match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count as usize,
+    }
+}
+
+/// Places for clients, and the descriptors that are kept back.
+fn places(configured: usize) -> (usize, usize) {
+    let limit = listen::descriptor_limit();
+    let (least, most) = RESERVED_DESCRIPTORS;
+    let reserved = (limit / 10).clamp(least, most).min(limit / 2);
+    let possible = limit - reserved;
+    let places = if configured == 0 {
+        possible
+    } else {
+        configured.min(possible)
+    };
+    (places, reserved)
+}
+
+fn spawn_all(
+    shared: &Shared,
+    public: Port,
+    management: Port,
+    stopped: &watch::Receiver<bool>,
+) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
+    let pairs = public.listeners.into_iter().zip(management.listeners);
+    pairs
+        .enumerate()
+        .map(|(number, (public, management))| {
+            workers::spawn(shared.clone(), number, public, management, stopped.clone())
+        })
+        .collect()
+}
+
+/// The banner says what is served, where, with which store and preset; the line that begins with `ready` is for programs.
+fn announce(shared: &Shared, loaded: &Loaded, places: usize) {
+    let mut out = std::io::stdout().lock();
+    let served = shared.stages.load();
+    let mut lines = vec![format!(
+        "wiregate {} · store: memory · room for {places} connections · {} workers",
+        env!("CARGO_PKG_VERSION"),
+        worker_count(&shared.config),
+    )];
+    let mut deployed: Vec<_> = served.deployed().collect();
+    deployed.sort_by(|a, b| a.callback_url.cmp(&b.callback_url));
+    for stage in &deployed {
+        let live = &stage.live;
+        let path = served.directory.stage_path(&live.api_id, &live.stage_name);
+        let preset = format!("{:?}", live.limits.preset).to_lowercase();
+        lines.push(format!(
+            "  {} {}: ws://{}{path} (preset {preset})",
+            live.api_id, live.stage_name, shared.public
+        ));
+        lines.push(format!(
+            "    backends post to {}/@connections/{{connectionId}}",
+            stage.callback_url
+        ));
+        if live.allowed_origins.is_none() {
+            lines.push(
+                "    any Origin may connect; set allowedOrigins if browsers carry cookies"
+                    .to_owned(),
+            );
+        }
+    }
+    lines.extend(
+        loaded
+            .warnings
+            .iter()
+            .map(|warning| format!("  warning: {warning}")),
+    );
+    lines.push(format!(
+        "ready public={} management={}",
+        shared.public, shared.management
+    ));
+    // A closed stdout must not keep the gateway from serving.
+    for line in lines {
+        let _ = writeln!(out, "{line}");
+    }
+    let _ = out.flush();
+}

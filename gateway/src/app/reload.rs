@@ -1,0 +1,68 @@
+//! A changed file: checked whole, then swapped in without closing a socket; a bad one changes nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gateway_core::resource::Preset;
+
+use super::deploy::{Addresses, compile_all};
+use crate::config::{self, Config, ConfigErrors, Loaded, Overrides};
+use crate::node::Stages;
+
+/// What a reload needs to know.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    pub(super) file: Option<PathBuf>,
+    pub(super) overrides: Overrides,
+    pub(super) addresses: Addresses,
+    pub(super) stages: Arc<Stages>,
+    /// What is in force.
+    pub(super) loaded: Loaded,
+}
+
+impl Reloader {
+    /// Loads the file again and swaps its APIs in.
+    pub(super) fn reload(&mut self, why: &str) {
+        match self.load() {
+            Ok(loaded) => {
+                let settings_changed = loaded.config.server != self.loaded.config.server
+                    || loaded.config.lambda != self.loaded.config.lambda;
+                if settings_changed {
+                    tracing::warn!(
+                        "changes of server and lambda settings take effect at the next start"
+                    );
+                }
+                tracing::info!(apis = loaded.config.apis.len(), "reloaded, because {why}");
+                self.loaded = Loaded {
+                    config: self.keep_settings(loaded.config),
+                    ..loaded
+                };
+            }
+            Err(errors) => {
+                tracing::error!("the new configuration is refused, the old one stays:\n{errors}")
+            }
+        }
+    }
+
+    fn load(&self) -> Result<Loaded, ConfigErrors> {
+        let request = config::Request {
+            file: self.file.as_deref(),
+            env: std::env::vars(),
+            overrides: self.overrides.clone(),
+            default_preset: Preset::Open,
+        };
+        let loaded = config::load(request)?;
+        let deployment = compile_all(&loaded, self.addresses).map_err(ConfigErrors::from)?;
+        self.stages.replace(deployment.directory, deployment.stages);
+        Ok(loaded)
+    }
+
+    /// The process goes on with the settings it started with, so the next comparison must be against those.
+    fn keep_settings(&self, new: Config) -> Config {
+        Config {
+            server: self.loaded.config.server.clone(),
+            lambda: self.loaded.config.lambda.clone(),
+            ..new
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The worker threads: each has a runtime of its own, its share of both ports and its own backend connections, so
+//! that a connection, its messages and the calls they make stay on one core.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use gateway_core::auth::sigv4::Credentials;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::watch;
+
+use crate::callback::CallbackDoor;
+use crate::config::{Config, Credential};
+use crate::integration::http::{HttpClient, HttpClientConfig, TlsRoots};
+use crate::integration::lambda::{LambdaEndpoint, PathName};
+use crate::integration::{FunctionPlace, Integrations, LambdaEndpoints};
+use crate::listen::{Budget, Handshakes, ManagementListener, PublicListener};
+use crate::management::{self, Access, Health};
+use crate::node::{Drain, Node, Stages};
+use crate::observe::Observe;
+use crate::pipeline::Pipeline;
+use crate::websocket::{Proxies, WebSocketDoor};
+
+/// What all workers share.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) config: Arc<Config>,
+    pub(super) node: Arc<Node>,
+    pub(super) stages: Arc<Stages>,
+    pub(super) observe: Arc<Observe>,
+    pub(super) drain: Arc<Drain>,
+    pub(super) closing: Arc<Drain>,
+    pub(super) handshakes: Arc<Handshakes>,
+    pub(super) public_budget: Budget,
+    pub(super) management_budget: Budget,
+    pub(super) roots: Arc<TlsRoots>,
+    pub(super) lambda: LambdaEndpoints,
+    pub(super) credentials: Arc<[Credentials]>,
+    pub(super) public: SocketAddr,
+    pub(super) management: SocketAddr,
+}
+
+/// Starts one worker. It runs until `stop` changes.
+pub(super) fn spawn(
+    shared: Shared,
+    number: usize,
+    public: TcpListener,
+    management: TcpListener,
+    stop: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(move || {
+            runtime.block_on(async move {
+                if let Err(error) = work(shared, public, management, stop).await {
+                    tracing::error!("a worker cannot listen: {error}");
+                }
+            });
+        })
+}
+
+async fn work(
+    shared: Shared,
+    public: TcpListener,
+    management: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let public = tokio::net::TcpListener::from_std(public)?;
+    let management = tokio::net::TcpListener::from_std(management)?;
+    let server = &shared.config.server;
+    let client = HttpClient::new(HttpClientConfig {
+        allow_link_local: server.allow_link_local_backends,
+        tls_roots: Arc::clone(&shared.roots),
+        ..HttpClientConfig::default()
+    });
+    let integrations = Integrations::new(client, shared.lambda.clone());
+    let websocket = Arc::new(WebSocketDoor {
+        pipeline: Pipeline::new(integrations, Arc::clone(&shared.observe)),
+        node: Arc::clone(&shared.node),
+        stages: Arc::clone(&shared.stages),
+        observe: Arc::clone(&shared.observe),
+        drain: Arc::clone(&shared.drain),
+        proxies: Proxies(server.trusted_proxies.clone()),
+    });
+    let callback = Arc::new(CallbackDoor {
+        node: Arc::clone(&shared.node),
+        stages: Arc::clone(&shared.stages),
+        observe: Arc::clone(&shared.observe),
+        credentials: Arc::clone(&shared.credentials),
+    });
+    let public_listener = Arc::new(PublicListener {
+        websocket,
+        callback: Arc::clone(&callback),
+        address: shared.public,
+        handshake_timeout: server.handshake_timeout,
+        handshakes: Arc::clone(&shared.handshakes),
+        observe: Arc::clone(&shared.observe),
+    });
+    let health = Health {
+        observe: Arc::clone(&shared.observe),
+        drain: Arc::clone(&shared.drain),
+    };
+    let management_listener = Arc::new(ManagementListener {
+        callback,
+        router: management::router(health),
+        access: Access {
+            listener: shared.management,
+            tokens: server.tokens.clone(),
+            own_host: server.management_url.as_deref().and_then(host_of_url),
+        },
+        timeout: server.handshake_timeout,
+        observe: Arc::clone(&shared.observe),
+        closing: Arc::clone(&shared.closing),
+    });
+    tokio::spawn(public_listener.run(public, shared.public_budget.clone()));
+    tokio::spawn(management_listener.run(management, shared.management_budget.clone()));
+    // The runtime's tasks end with it; what must be finished was waited for before `stop` changed.
+    let _ = stop.changed().await;
+    Ok(())
+}
+
+fn host_of_url(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    uri.host().map(str::to_owned)
+}
+
+/// The configured functions as endpoints; a sentence for each that cannot be one.
+pub(super) fn lambda_endpoints(config: &Config) -> Result<LambdaEndpoints, String> {
+    let endpoint = |place: &str, url: &str| {
+        LambdaEndpoint::new(url)
+            .map_err(|error| format!("{place}: '{url}' cannot be an endpoint: {error}"))
+    };
+    let mut functions = BTreeMap::new();
+    for (name, function) in &config.lambda.functions {
+        let place = format!("lambda.functions.{name}");
+        let mut target = endpoint(&place, &function.endpoint)?;
+        if let Some(path_name) = &function.path_name {
+            target.path_name = PathName::Fixed(path_name.clone());
+        }
+        let mut headers = HeaderMap::new();
+        for (header, value) in &function.headers {
+            let parsed = (
+                HeaderName::from_bytes(header.as_bytes()),
+                HeaderValue::from_str(value.expose()),
+            );
+            let (Ok(header), Ok(value)) = parsed else {
+                return Err(format!("{place}.headers.{header} is no HTTP header"));
+            };
+            headers.insert(header, value);
+        }
+        functions.insert(
+            name.clone(),
+            FunctionPlace {
+                endpoint: target,
+                headers,
+            },
+        );
+    }
+    let default = config
+        .lambda
+        .endpoint
+        .as_deref()
+        .map(|url| endpoint("lambda.endpoint", url))
+        .transpose()?;
+    let credentials = config.lambda.credentials.as_ref().map(credentials);
+    Ok(LambdaEndpoints {
+        functions,
+        default,
+        credentials,
+        region: config.server.region.clone(),
+    })
+}
+
+pub(super) fn credentials(credential: &Credential) -> Credentials {
+    Credentials {
+        access_key_id: credential.access_key_id.clone(),
+        secret_access_key: credential.secret_access_key.clone(),
+        session_token: None,
+        expires_at: None,
+    }
+}

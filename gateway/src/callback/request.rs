@@ -1,0 +1,146 @@
+//! What a request to `@connections` asks for.
+
+use bytes::Bytes;
+use gateway_core::failure::Failure;
+use http::{HeaderMap, Method};
+
+use crate::codec::FrameKind;
+use crate::node::Order;
+
+/// A request, as it was on the wire.
+#[derive(Debug)]
+pub struct CallbackRequest<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The `Host`.
+    pub host: &'a str,
+    /// The path before anybody decoded it.
+    pub path: &'a str,
+    /// The query as sent.
+    pub query: &'a str,
+    /// All headers.
+    pub headers: &'a HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// "Connection Closed Normally", as a deleted connection reports it.
+const DELETED: (u16, &str) = (1000, "Connection Closed Normally");
+
+impl CallbackRequest<'_> {
+    /// POST sends, GET describes, DELETE closes. AWS knows no query parameters here; ours choose the frame's kind
+    /// (`frame=text|binary`) and the close frame (`code`, `reason`).
+    pub(super) fn order(&self) -> Result<Order, Failure> {
+        match *self.method {
+            Method::POST => {
+                let kind = match self.parameter("frame").as_deref() {
+                    None => None,
+                    Some("text") => Some(FrameKind::Text),
+                    Some("binary") => Some(FrameKind::Binary),
+                    Some(other) => {
+                        return Err(Failure::BadParameter(format!(
+                            "frame={other}: use text or binary"
+                        )));
+                    }
+                };
+                Ok(Order::Send {
+                    payload: self.body.clone(),
+                    kind,
+                })
+            }
+            Method::GET => Ok(Order::Describe),
+            Method::DELETE => {
+                let code = match self.parameter("code") {
+                    None => DELETED.0,
+                    Some(text) => text
+                        .parse()
+                        .ok()
+                        .filter(|code| may_close_with(*code))
+                        .ok_or_else(|| {
+                            Failure::BadParameter(format!(
+                                "code={text}: use 1000, 1001, 1008, 1011 to 1013 or 3000 to 4999"
+                            ))
+                        })?,
+                };
+                let reason = self.parameter("reason");
+                if reason.as_ref().is_some_and(|reason| reason.len() > 123) {
+                    return Err(Failure::BadParameter(
+                        "reason: a close frame holds 123 bytes at most".to_owned(),
+                    ));
+                }
+                let usual = if code == DELETED.0 { DELETED.1 } else { "" };
+                Ok(Order::Close {
+                    code,
+                    reason: reason.unwrap_or_else(|| usual.to_owned()),
+                })
+            }
+            _ => Err(Failure::MethodNotAllowed),
+        }
+    }
+
+    fn parameter(&self, name: &str) -> Option<String> {
+        self.query.split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            let value = value.replace('+', " ");
+            (key == name).then(|| {
+                percent_encoding::percent_decode_str(&value)
+                    .decode_utf8_lossy()
+                    .into_owned()
+            })
+        })
+    }
+}
+
+/// Codes that a server may send of its own accord.
+fn may_close_with(code: u16) -> bool {
+    matches!(code, 1000 | 1001 | 1008 | 1011..=1013 | 3000..=4999)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(method: &Method, query: &str, expected: &str) {
+        let headers = HeaderMap::new();
+        let request = CallbackRequest {
+            method,
+            host: "h",
+            path: "/",
+            query,
+            headers: &headers,
+            body: Bytes::from_static(b"x"),
+        };
+        let found = match request.order() {
+            Ok(Order::Send { kind, .. }) => format!("send {kind:?}"),
+            Ok(Order::Describe) => "describe".to_owned(),
+            Ok(Order::Close { code, reason }) => format!("close {code} {reason}"),
+            Err(failure) => format!("{} {}", failure.answer().status, failure.answer().message),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn methods_and_parameters_make_orders() {
+        check(&Method::POST, "", "send None");
+        check(&Method::POST, "frame=binary", "send Some(Binary)");
+        check(&Method::POST, "frame=x", "400 frame=x: use text or binary");
+        check(&Method::GET, "", "describe");
+        check(&Method::DELETE, "", "close 1000 Connection Closed Normally");
+        check(
+            &Method::DELETE,
+            "code=4001&reason=bye+bye%21",
+            "close 4001 bye bye!",
+        );
+        check(&Method::DELETE, "code=4001", "close 4001 ");
+        let refused = "400 code=1006: use 1000, 1001, 1008, 1011 to 1013 or 3000 to 4999";
+        check(&Method::DELETE, "code=1006", refused);
+        let long = format!("reason={}", "x".repeat(124));
+        check(
+            &Method::DELETE,
+            &long,
+            "400 reason: a close frame holds 123 bytes at most",
+        );
+        check(&Method::PUT, "", "403 Missing Authentication Token");
+    }
+}

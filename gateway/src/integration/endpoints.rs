@@ -1,0 +1,146 @@
+//! Where functions are: the configured endpoints, and the signature that real AWS asks for.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use gateway_core::auth::sigv4::{self, Credentials, SignedRequest};
+use gateway_core::failure::Failure;
+use gateway_core::lambda_arn::LambdaTarget;
+use http::HeaderMap;
+use http::header::{HOST, HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+use super::http::HttpClient;
+use super::lambda::{self, LambdaEndpoint, LambdaOutcome, ServiceErrorKind};
+use crate::env;
+
+/// One function's own place.
+#[derive(Debug, Clone)]
+pub struct FunctionPlace {
+    /// The endpoint.
+    pub endpoint: LambdaEndpoint,
+    /// Headers that this endpoint wants.
+    pub headers: HeaderMap,
+}
+
+/// All that is known of where functions are.
+#[derive(Debug, Clone, Default)]
+pub struct LambdaEndpoints {
+    /// Functions that live elsewhere than the rest, by name or `name:qualifier`.
+    pub functions: BTreeMap<String, FunctionPlace>,
+    /// Where all others are.
+    pub default: Option<LambdaEndpoint>,
+    /// Signs every invocation, in `region` unless the ARN names one.
+    pub credentials: Option<Credentials>,
+    /// The region of signatures.
+    pub region: String,
+}
+
+impl LambdaEndpoints {
+    /// Invokes a function; what it returned, or why there is nothing.
+    pub async fn invoke(
+        &self,
+        client: &HttpClient,
+        target: &LambdaTarget,
+        event: Bytes,
+        trace_id: &str,
+        deadline: Instant,
+    ) -> Result<Bytes, Failure> {
+        let place = self.place(target);
+        let endpoint = place.map(|place| &place.endpoint).or(self.default.as_ref()).ok_or_else(|| {
+            Failure::Configuration(format!(
+                "function {} has no endpoint: set lambda.endpoint, or lambda.functions.{0}.endpoint",
+                target.name
+            ))
+        })?;
+        let trace = HeaderValue::from_str(trace_id).ok();
+        let mut request = lambda::invoke_request(endpoint, target, event, trace.as_ref(), deadline)
+            .map_err(|error| super::failure(&error))?;
+        if let Some(place) = place {
+            request.headers.extend(place.headers.clone());
+        }
+        if let Some(credentials) = &self.credentials {
+            self.sign(&mut request, credentials, target)?;
+        }
+        let response = client
+            .send(request)
+            .await
+            .map_err(|error| super::failure(&error))?;
+        match lambda::interpret(response) {
+            LambdaOutcome::Success(result) => Ok(result),
+            LambdaOutcome::FunctionError {
+                error_type,
+                error_message,
+                ..
+            } => Err(Failure::FunctionError(format!(
+                "{}: {}: {}",
+                target.name,
+                error_type.as_deref().unwrap_or("error"),
+                error_message.as_deref().unwrap_or("no message")
+            ))),
+            LambdaOutcome::ServiceError(error) => {
+                let text = format!("{}: {error:?}", target.name);
+                Err(match error.kind {
+                    ServiceErrorKind::Throttled => Failure::Overloaded("the function is throttled"),
+                    ServiceErrorKind::NotPermitted | ServiceErrorKind::NoSuchFunction => {
+                        Failure::NotInvocable(text)
+                    }
+                    _ => Failure::FunctionError(text),
+                })
+            }
+        }
+    }
+
+    fn place(&self, target: &LambdaTarget) -> Option<&FunctionPlace> {
+        let qualified = target
+            .qualifier
+            .as_ref()
+            .map(|qualifier| format!("{}:{qualifier}", target.name));
+        self.functions
+            .get(&target.name)
+            .or_else(|| self.functions.get(&qualified?))
+    }
+
+    fn sign(
+        &self,
+        request: &mut super::http::BackendRequest,
+        credentials: &Credentials,
+        target: &LambdaTarget,
+    ) -> Result<(), Failure> {
+        let broken =
+            |what: &str| Failure::Configuration(format!("the invocation cannot be signed: {what}"));
+        let authority = request
+            .uri
+            .authority()
+            .ok_or_else(|| broken("no host"))?
+            .as_str()
+            .to_owned();
+        let host = HeaderValue::from_str(&authority).map_err(|_| broken("bad host"))?;
+        request.headers.insert(HOST, host);
+        let headers: Vec<(&str, &[u8])> = request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let hash = sigv4::payload_hash(&request.body);
+        let unsigned = SignedRequest {
+            method: request.method.as_str(),
+            path: request.uri.path(),
+            query: request.uri.query().unwrap_or_default(),
+            headers: &headers,
+            payload_hash: &hash,
+        };
+        let region = target.region.as_deref().unwrap_or(&self.region);
+        let scope = sigv4::Scope {
+            region,
+            service: "lambda",
+        };
+        let added = sigv4::sign(&unsigned, credentials, scope, env::wall() / 1000)
+            .map_err(|error| broken(&error.to_string()))?;
+        for (name, value) in added {
+            let value = HeaderValue::from_str(&value).map_err(|_| broken("bad value"))?;
+            request.headers.insert(HeaderName::from_static(name), value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! The management listener: `@connections` for backends, health and metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use bytes::Bytes;
+use gateway_core::failure::Failure;
+use http::header::{AUTHORIZATION, HOST};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+use super::budget::Budget;
+use super::http1::{read_body, serve};
+use crate::callback::{self, CallbackDoor, CallbackRequest};
+use crate::management::{Access, Guarded};
+use crate::node::Drain;
+use crate::observe::Observe;
+use crate::respond;
+
+/// One worker's share of the management port.
+#[derive(Debug)]
+pub struct ManagementListener {
+    /// `@connections`.
+    pub callback: Arc<CallbackDoor>,
+    /// Everything else.
+    pub router: Router,
+    /// Who may come in.
+    pub access: Access,
+    /// For a first request and for each body.
+    pub timeout: Duration,
+    /// What is written down.
+    pub observe: Arc<Observe>,
+    /// Begins when the sockets are gone: backends post back, and probes look, while clients are still being closed.
+    pub closing: Arc<Drain>,
+}
+
+impl ManagementListener {
+    /// Accepts until the process is about to end.
+    pub async fn run(self: Arc<Self>, listener: TcpListener, budget: Budget) {
+        let (observe, closing) = (Arc::clone(&self.observe), Arc::clone(&self.closing));
+        let serve = move |socket, _peer, place| {
+            let this = Arc::clone(&self);
+            async move {
+                this.arrive(socket).await;
+                drop(place);
+            }
+        };
+        super::accept_loop(listener, budget, observe, closing, serve).await;
+    }
+
+    async fn arrive(self: Arc<Self>, socket: TcpStream) {
+        let this = Arc::clone(&self);
+        let service = move |request| {
+            let this = Arc::clone(&this);
+            async move { this.answer(request).await }
+        };
+        serve(socket, service, self.timeout, &self.closing).await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let served = self.callback.stages.load();
+        let path = request.uri().path();
+        let guarded = match self
+            .access
+            .check(request.headers(), path, &served.directory)
+        {
+            Ok(guarded) => guarded,
+            Err(failure) => {
+                tracing::warn!("management request refused: {failure}");
+                return respond::refusal(&failure).map(Full::new);
+            }
+        };
+        let is_callback = path
+            .split('/')
+            .any(|part| part == "@connections" || part.eq_ignore_ascii_case("%40connections"));
+        let (parts, body) = request.into_parts();
+        // Whoever shows a signature must show a right one, also where none is asked for.
+        let presented =
+            parts.headers.contains_key(AUTHORIZATION) && !self.callback.credentials.is_empty();
+        let bearer = parts
+            .headers
+            .get(AUTHORIZATION)
+            .is_some_and(|value| value.as_bytes().starts_with(b"Bearer "));
+        let must_verify = guarded == Guarded::IfSigned || presented && !bearer;
+        if is_callback || must_verify {
+            let body = match read_body(body, self.timeout).await {
+                Ok(body) => body,
+                Err(failure) => return respond::refusal(&failure).map(Full::new),
+            };
+            let host = parts
+                .headers
+                .get(HOST)
+                .and_then(|host| host.to_str().ok())
+                .unwrap_or_default();
+            let callback = CallbackRequest {
+                method: &parts.method,
+                host,
+                path: parts.uri.path(),
+                query: parts.uri.query().unwrap_or_default(),
+                headers: &parts.headers,
+                body,
+            };
+            if is_callback {
+                return self
+                    .callback
+                    .answer(&callback, must_verify)
+                    .await
+                    .map(Full::new);
+            }
+            if let Err(failure) = callback::verify(&callback, &self.callback.credentials) {
+                return respond::refusal(&failure).map(Full::new);
+            }
+            let body = axum::body::Body::from(callback.body.clone());
+            return self.route(Request::from_parts(parts, body)).await;
+        }
+        self.route(Request::from_parts(parts, axum::body::Body::new(body)))
+            .await
+    }
+
+    async fn route(&self, request: Request<axum::body::Body>) -> Response<Full<Bytes>> {
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        let (parts, body) = response.into_parts();
+        match body.collect().await {
+            Ok(body) => Response::from_parts(parts, Full::new(body.to_bytes())),
+            Err(error) => respond::refusal(&Failure::Internal(error.to_string())).map(Full::new),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The public listener: upgrades for clients, `@connections` for those who sign.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_core::address::Rest;
+use gateway_core::failure::Failure;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::budget::{Budget, Handshakes};
+use super::http1::{self, read_body, serve};
+use super::rewind::Rewind;
+use crate::callback::{CallbackDoor, CallbackRequest};
+use crate::observe::Observe;
+use crate::respond;
+use crate::websocket::head::Head;
+use crate::websocket::{Arrival, WebSocketDoor};
+
+/// One worker's share of the public port.
+#[derive(Debug)]
+pub struct PublicListener {
+    /// Where upgrades go.
+    pub websocket: Arc<WebSocketDoor>,
+    /// Where signed callbacks go.
+    pub callback: Arc<CallbackDoor>,
+    /// The port's address.
+    pub address: SocketAddr,
+    /// From accept to the end of the request's head.
+    pub handshake_timeout: Duration,
+    /// Caps on unfinished heads.
+    pub handshakes: Arc<Handshakes>,
+    /// What is written down.
+    pub observe: Arc<Observe>,
+}
+
+impl PublicListener {
+    /// Accepts until draining begins.
+    pub async fn run(self: Arc<Self>, listener: TcpListener, budget: Budget) {
+        let (observe, drain) = (Arc::clone(&self.observe), Arc::clone(&self.websocket.drain));
+        let serve = move |socket, peer, place| Arc::clone(&self).arrive(socket, peer, place);
+        super::accept_loop(listener, budget, observe, drain, serve).await;
+    }
+
+    async fn arrive(
+        self: Arc<Self>,
+        mut socket: TcpStream,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let Some(unfinished) = self.handshakes.begin(peer.ip()) else {
+            self.observe
+                .metrics
+                .refused_handshake(&Failure::Overloaded("too many unfinished handshakes"));
+            return;
+        };
+        // Boxed, so that the task of a connection does not keep room for the reading of its head.
+        let reading = Box::pin(tokio::time::timeout(
+            self.handshake_timeout,
+            read_head(&mut socket),
+        ));
+        let read = reading.await;
+        drop(unfinished);
+        let (head, bytes) = match read {
+            // Silence, or an end before a whole head: there is nobody to answer.
+            Err(_) | Ok(Ok(None)) => return,
+            Ok(Err(failure)) => {
+                self.observe.metrics.refused_handshake(&failure);
+                let response = respond::to_bytes(&respond::refusal(&failure));
+                http1::send_last(socket, &response).await;
+                return;
+            }
+            Ok(Ok(Some(read))) => read,
+        };
+        if head.is_upgrade() {
+            let rest = bytes[head.length..].to_vec();
+            let arrival = Arrival {
+                socket,
+                peer,
+                local: self.address,
+                head,
+                rest,
+                permit,
+            };
+            Box::pin(Arc::clone(&self.websocket).upgrade(arrival)).await;
+        } else {
+            let this = Arc::clone(&self);
+            let service = move |request| {
+                let this = Arc::clone(&this);
+                async move { this.answer(request).await }
+            };
+            serve(
+                Rewind::new(bytes, socket),
+                service,
+                self.handshake_timeout,
+                &self.websocket.drain,
+            )
+            .await;
+            drop(permit);
+        }
+    }
+
+    /// Requests that are no upgrades: `@connections` of signed callers, and a hint for all others.
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let host = parts
+            .headers
+            .get(http::header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default();
+        let served = self.callback.stages.load();
+        let found = served.directory.resolve(host, parts.uri.path());
+        let is_callback = parts
+            .uri
+            .path()
+            .split('/')
+            .any(|part| matches!(part, "@connections" | "%40connections"));
+        if !is_callback {
+            let failure = match found {
+                Some(found) if found.rest == Rest::Stage => Failure::UpgradeRequired,
+                _ if served.directory.knows(host) => Failure::UpgradeRequired,
+                _ => Failure::Forbidden("no API at this address"),
+            };
+            return respond::refusal(&failure).map(Full::new);
+        }
+        let body = match read_body(body, self.handshake_timeout).await {
+            Ok(body) => body,
+            Err(failure) => return respond::refusal(&failure).map(Full::new),
+        };
+        let callback = CallbackRequest {
+            method: &parts.method,
+            host,
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &parts.headers,
+            body,
+        };
+        self.callback.answer(&callback, true).await.map(Full::new)
+    }
+}
+
+/// The head and all bytes read so far; `None` where the peer ended first.
+async fn read_head(socket: &mut TcpStream) -> Result<Option<(Head, Vec<u8>)>, Failure> {
+    let mut bytes = Vec::with_capacity(1024);
+    let mut seen = 0;
+    loop {
+        match socket.read_buf(&mut bytes).await {
+            Ok(0) | Err(_) => return Ok(None),
+            Ok(_) => {}
+        }
+        // Parsing each time from the start would let one-byte packets cost the square of a head; a head ends with
+        // an empty line, so only its end is looked for.
+        let from = seen.max(3) - 3;
+        let ended = bytes[from..]
+            .windows(2)
+            .any(|pair| pair == b"\n\n" || pair == b"\n\r");
+        seen = bytes.len();
+        if (ended || seen >= crate::websocket::head::MAX_HEAD_BYTES)
+            && let Some(head) = Head::parse(&bytes)?
+        {
+            return Ok(Some((head, bytes)));
+        }
+    }
+}

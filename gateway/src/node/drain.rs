@@ -1,0 +1,131 @@
+//! The orderly end: what must be finished before the process may go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use gateway_core::session::CloseCause;
+use tokio::sync::Notify;
+
+use super::Sessions;
+use crate::env;
+
+/// Counts what is under way: handshakes, connections, owed `$disconnect`s.
+#[derive(Debug, Default)]
+pub struct Drain {
+    under_way: AtomicUsize,
+    owed: AtomicUsize,
+    changed: Notify,
+    draining: AtomicBool,
+    started: Notify,
+}
+
+/// Held by whatever must be finished; dropping it says that it is.
+#[derive(Debug)]
+pub struct Guard {
+    drain: Arc<Drain>,
+    owed: bool,
+}
+
+/// What a drain could not finish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Connections that were still there.
+    pub unfinished: usize,
+    /// `$disconnect`s that no backend took.
+    pub undelivered: usize,
+}
+
+impl Drain {
+    /// Something that the process should not leave undone.
+    pub fn begin(self: &Arc<Self>) -> Guard {
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        Guard {
+            drain: Arc::clone(self),
+            owed: false,
+        }
+    }
+
+    /// True from the first signal on: nobody new is taken in.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Ready once draining began.
+    pub async fn started(&self) {
+        let started = self.started.notified();
+        if !self.is_draining() {
+            started.await;
+        }
+    }
+
+    /// Marks the beginning: readiness fails, listeners close.
+    pub fn start(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.started.notify_waiters();
+    }
+
+    /// `$disconnect`s that are owed now.
+    pub fn owed(&self) -> usize {
+        self.owed.load(Ordering::Acquire)
+    }
+
+    /// Closes every socket with 1001, spread so that the clients do not return all at once, and waits for what
+    /// is under way, `limit` at most.
+    pub async fn run(&self, sessions: &Sessions, limit: Duration) -> Report {
+        self.start();
+        let ramp = async {
+            let live = sessions.all();
+            // A large crowd takes most of the time there is, a small one 5 ms each.
+            let spread = limit
+                .mul_f64(0.6)
+                .min(Duration::from_millis(5) * live.len() as u32);
+            let began = tokio::time::Instant::now();
+            let share = spread.div_f64(live.len().max(1) as f64);
+            for (place, one) in live.into_iter().enumerate() {
+                let at = share.mul_f64(place as f64 + env::chance());
+                tokio::time::sleep_until(began + at).await;
+                one.outlet.close(CloseCause::Shutdown);
+            }
+            self.wait_idle(sessions).await;
+        };
+        let _ = tokio::time::timeout(limit, ramp).await;
+        Report {
+            unfinished: self.under_way.load(Ordering::Acquire),
+            undelivered: self.owed(),
+        }
+    }
+
+    async fn wait_idle(&self, sessions: &Sessions) {
+        loop {
+            let changed = self.changed.notified();
+            if self.under_way.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            // A handshake that was under way may have become a connection since.
+            for late in sessions.all() {
+                late.outlet.close(CloseCause::Shutdown);
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(200), changed).await;
+        }
+    }
+}
+
+impl Guard {
+    /// From here on a `$disconnect` is owed to the backend.
+    pub fn owe(&mut self) {
+        if !std::mem::replace(&mut self.owed, true) {
+            self.drain.owed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.owed {
+            self.drain.owed.fetch_sub(1, Ordering::AcqRel);
+        }
+        self.drain.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.drain.changed.notify_waiters();
+    }
+}

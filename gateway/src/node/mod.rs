@@ -1,0 +1,13 @@
+//! This node: who is connected here, what is deployed, how a push finds its socket, how it all ends.
+
+mod deliver;
+mod drain;
+mod outlet;
+mod sessions;
+mod stages;
+
+pub use deliver::{Delivered, Node, Order, encode};
+pub use drain::{Drain, Guard, Report};
+pub use outlet::{Outlet, Pushed};
+pub use sessions::{LiveConnection, Sessions};
+pub use stages::{Deployed, Served, StageSlot, Stages};

@@ -1,0 +1,308 @@
+//! What `/metrics` shows, in Prometheus' text format.
+
+use gateway_core::call::Event;
+use gateway_core::failure::{Failure, Fault};
+use gateway_core::session::CloseCause;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use super::Record;
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Connect {
+    api: String,
+    stage: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Route {
+    api: String,
+    stage: String,
+    route: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Error {
+    kind: &'static str,
+    fault: &'static str,
+}
+
+impl Error {
+    fn of(failure: &Failure) -> Self {
+        let fault = match failure.fault() {
+            Fault::Caller => "caller",
+            Fault::Backend => "backend",
+            Fault::Configuration => "configuration",
+            Fault::Gateway => "gateway",
+        };
+        Self {
+            kind: failure.response_type(),
+            fault,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Cause {
+    cause: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Direction {
+    direction: &'static str,
+}
+
+/// What became of a push, as the `result` label says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Push {
+    /// Written or queued.
+    Sent,
+    /// Kept for the end of the handshake.
+    Held,
+    /// 410.
+    Gone,
+    /// 429.
+    Busy,
+    /// 413.
+    TooLarge,
+    /// Any other refusal.
+    Refused,
+}
+
+impl Push {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Held => "held",
+            Self::Gone => "gone",
+            Self::Busy => "busy",
+            Self::TooLarge => "too_large",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Every counter, gauge and histogram.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    connections: Gauge,
+    connects: Family<Connect, Counter>,
+    refused_handshakes: Family<Error, Counter>,
+    closes: Family<Cause, Counter>,
+    received: Counter,
+    sent: Counter,
+    routed: Family<Route, Counter>,
+    latency: Family<Route, Histogram>,
+    errors: Family<Error, Counter>,
+    pushes: Family<Outcome, Counter>,
+    slow_consumers: Counter,
+    held_dropped: Counter,
+    owed: Gauge,
+    accept_pauses: Counter,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub(super) fn new() -> Self {
+        fn histogram() -> Histogram {
+            // 0.5 ms to 32 s.
+            Histogram::new(exponential_buckets(0.0005, 2.0, 17))
+        }
+        let messages: Family<Direction, Counter> = Family::default();
+        let direction = |direction| messages.get_or_create(&Direction { direction }).clone();
+        let mut metrics = Self {
+            registry: Registry::with_prefix("wiregate"),
+            connections: Gauge::default(),
+            connects: Family::default(),
+            refused_handshakes: Family::default(),
+            closes: Family::default(),
+            received: direction("in"),
+            sent: direction("out"),
+            routed: Family::default(),
+            latency: Family::new_with_constructor(histogram),
+            errors: Family::default(),
+            pushes: Family::default(),
+            slow_consumers: Counter::default(),
+            held_dropped: Counter::default(),
+            owed: Gauge::default(),
+            accept_pauses: Counter::default(),
+        };
+        let r = &mut metrics.registry;
+        r.register(
+            "connections",
+            "Open WebSocket connections",
+            metrics.connections.clone(),
+        );
+        r.register(
+            "connects",
+            "Answered handshakes by status",
+            metrics.connects.clone(),
+        );
+        r.register(
+            "refused_handshakes",
+            "Handshakes refused before $connect",
+            metrics.refused_handshakes.clone(),
+        );
+        r.register(
+            "closes",
+            "Ended connections by cause",
+            metrics.closes.clone(),
+        );
+        r.register("messages", "Messages by direction", messages);
+        r.register(
+            "routed_messages",
+            "Client messages by route",
+            metrics.routed.clone(),
+        );
+        r.register(
+            "integration_latency_seconds",
+            "Time from dispatch to answer",
+            metrics.latency.clone(),
+        );
+        r.register(
+            "errors",
+            "Refused calls by kind and by who is at fault",
+            metrics.errors.clone(),
+        );
+        r.register(
+            "pushes",
+            "Posts to @connections by result",
+            metrics.pushes.clone(),
+        );
+        r.register(
+            "slow_consumers",
+            "Connections closed for not reading",
+            metrics.slow_consumers.clone(),
+        );
+        r.register(
+            "held_pushes_dropped",
+            "Pushes held for a refused $connect",
+            metrics.held_dropped.clone(),
+        );
+        r.register(
+            "disconnects_owed",
+            "$disconnects not delivered yet",
+            metrics.owed.clone(),
+        );
+        r.register(
+            "accept_pauses",
+            "Pauses for want of descriptors",
+            metrics.accept_pauses.clone(),
+        );
+        metrics
+    }
+
+    pub(super) fn record(&self, record: &Record<'_>) {
+        let api_and_stage = || {
+            (
+                record.stage.api_id.to_string(),
+                record.stage.stage_name.to_string(),
+            )
+        };
+        let route = || {
+            let (api, stage) = api_and_stage();
+            Route {
+                api,
+                stage,
+                route: record.call.route_key.to_owned(),
+            }
+        };
+        if let Some(latency) = record.latency {
+            self.latency
+                .get_or_create(&route())
+                .observe(latency.as_secs_f64());
+        }
+        match record.call.event {
+            Event::Connect(_) => {
+                let (api, stage) = api_and_stage();
+                self.connects
+                    .get_or_create(&Connect {
+                        api,
+                        stage,
+                        status: record.status,
+                    })
+                    .inc();
+            }
+            Event::Message { .. } => {
+                self.routed.get_or_create(&route()).inc();
+                self.received.inc();
+            }
+            Event::Disconnect { .. } => {}
+        }
+        if let Some(failure) = record.failure {
+            self.errors.get_or_create(&Error::of(failure)).inc();
+        }
+    }
+
+    /// A connection opened.
+    pub fn opened(&self) {
+        self.connections.inc();
+    }
+
+    /// A connection ended.
+    pub fn closed(&self, cause: &CloseCause) {
+        self.connections.dec();
+        self.closes
+            .get_or_create(&Cause {
+                cause: cause.name(),
+            })
+            .inc();
+        if *cause == CloseCause::Stalled {
+            self.slow_consumers.inc();
+        }
+    }
+
+    /// A reply or an error frame went out.
+    pub fn sent(&self) {
+        self.sent.inc();
+    }
+
+    /// A push was answered.
+    pub fn pushed(&self, push: Push) {
+        self.pushes
+            .get_or_create(&Outcome {
+                result: push.name(),
+            })
+            .inc();
+        if push == Push::Sent {
+            self.sent();
+        }
+    }
+
+    /// Held pushes whose `$connect` refused.
+    pub fn dropped_held(&self, frames: usize) {
+        self.held_dropped.inc_by(frames as u64);
+    }
+
+    /// A handshake was refused before its `$connect`.
+    pub fn refused_handshake(&self, failure: &Failure) {
+        self.refused_handshakes
+            .get_or_create(&Error::of(failure))
+            .inc();
+    }
+
+    /// Accepting paused.
+    pub fn accept_paused(&self) {
+        self.accept_pauses.inc();
+    }
+
+    /// The text of `/metrics`; `owed` is how many `$disconnect`s wait now.
+    pub fn render(&self, owed: usize) -> String {
+        self.owed.set(i64::try_from(owed).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("writing to a String cannot fail");
+        text
+    }
+}

@@ -1,0 +1,73 @@
+//! The one place that writes down what happened: metrics and the access log.
+
+mod access;
+mod metrics;
+
+use std::time::Duration;
+
+use gateway_core::call::Call;
+use gateway_core::failure::{Failure, Fault};
+use gateway_core::live::LiveStage;
+
+pub use access::AccessLog;
+pub use metrics::{Metrics, Push};
+
+/// One call that is over.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// Where.
+    pub stage: &'a LiveStage,
+    /// What.
+    pub call: &'a Call<'a>,
+    /// How long the backend took; `None` where none was called.
+    pub latency: Option<Duration>,
+    /// The status that the caller saw, or would have seen.
+    pub status: u16,
+    /// Why it was refused.
+    pub failure: Option<&'a Failure>,
+}
+
+/// Metrics and logs.
+#[derive(Debug)]
+pub struct Observe {
+    /// Everything that `/metrics` shows.
+    pub metrics: Metrics,
+    access: AccessLog,
+}
+
+impl Observe {
+    /// Counters at zero.
+    pub fn new(access: AccessLog) -> Self {
+        Self {
+            metrics: Metrics::new(),
+            access,
+        }
+    }
+
+    /// Writes a finished call down. Every call comes by here, refused ones too.
+    pub fn record(&self, record: &Record<'_>) {
+        self.metrics.record(record);
+        self.access.write(record);
+        if let Some(failure) = record.failure {
+            log(record, failure);
+        }
+    }
+}
+
+/// A refusal is logged once, at the level of whoever must act on it.
+fn log(record: &Record<'_>, failure: &Failure) {
+    let api = &*record.stage.api_id;
+    let stage = &*record.stage.stage_name;
+    let (route, connection, request) = (
+        record.call.route_key,
+        record.call.connection.id,
+        record.call.request_id,
+    );
+    match failure.fault() {
+        Fault::Configuration | Fault::Gateway => {
+            tracing::error!(api, stage, route, %connection, %request, "{failure}");
+        }
+        Fault::Backend => tracing::warn!(api, stage, route, %connection, %request, "{failure}"),
+        Fault::Caller => tracing::debug!(api, stage, route, %connection, %request, "{failure}"),
+    }
+}

@@ -1,0 +1,177 @@
+//! The walk of one call: its stations, in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::call::{Call, Event};
+use gateway_core::failure::Failure;
+use gateway_core::live::{LiveIntegration, LiveRoute};
+use gateway_core::mapping::{self, BackendAnswer, Outcome, Reply};
+use tokio::time::Instant;
+
+use crate::integration::Integrations;
+use crate::node::Deployed;
+use crate::observe::{Observe, Record};
+
+/// The stations with what they need; one for each worker thread.
+#[derive(Debug)]
+pub struct Pipeline {
+    integrations: Integrations,
+    observe: Arc<Observe>,
+}
+
+impl Pipeline {
+    /// Backend connections stay on the worker's thread.
+    pub fn new(integrations: Integrations, observe: Arc<Observe>) -> Self {
+        Self {
+            integrations,
+            observe,
+        }
+    }
+
+    /// `$connect`: what becomes of the handshake.
+    pub async fn connect(
+        &self,
+        stage: &Deployed,
+        route: &LiveRoute,
+        call: &Call<'_>,
+    ) -> Result<Outcome, Failure> {
+        let walked = self.walk(stage, route, call).await;
+        let outcome = walked
+            .result
+            .and_then(|answer| mapping::connect(route, call, &answer));
+        let status = match &outcome {
+            Ok(Outcome::Accepted { .. }) => 101,
+            Ok(Outcome::Refused { status, .. }) => *status,
+            Err(failure) => failure.answer().status,
+        };
+        self.record(stage, call, walked.latency, status, outcome.as_ref().err());
+        outcome
+    }
+
+    /// A message: what its client gets.
+    pub async fn message(
+        &self,
+        stage: &Deployed,
+        route: &LiveRoute,
+        call: &Call<'_>,
+    ) -> Result<Reply, Failure> {
+        let walked = self.walk(stage, route, call).await;
+        let reply = walked
+            .result
+            .and_then(|answer| mapping::message(route, call, &answer));
+        let status = reply
+            .as_ref()
+            .map_or_else(|failure| failure.answer().status, |_| 200);
+        self.record(stage, call, walked.latency, status, reply.as_ref().err());
+        reply
+    }
+
+    /// `$disconnect`: whether the backend took it.
+    pub async fn disconnect(
+        &self,
+        stage: &Deployed,
+        route: &LiveRoute,
+        call: &Call<'_>,
+    ) -> Result<(), Failure> {
+        let walked = self.walk(stage, route, call).await;
+        let taken = walked
+            .result
+            .and_then(|answer| mapping::disconnect(&answer));
+        let status = taken
+            .as_ref()
+            .map_or_else(|failure| failure.answer().status, |()| 200);
+        self.record(stage, call, walked.latency, status, taken.as_ref().err());
+        taken
+    }
+
+    /// A call that was refused before it had a route.
+    pub fn refuse(&self, stage: &Deployed, call: &Call<'_>, failure: &Failure) {
+        self.record(stage, call, None, failure.answer().status, Some(failure));
+    }
+
+    async fn walk(&self, stage: &Deployed, route: &LiveRoute, call: &Call<'_>) -> Walked {
+        let refused = |failure| Walked {
+            result: Err(failure),
+            latency: None,
+        };
+        // What is stored but not built must not open the door.
+        if let Some(setting) = route.unenforced {
+            return refused(Failure::Configuration(format!(
+                "{setting} of route {} is not enforced yet, so the route is closed",
+                route.route_key
+            )));
+        }
+        // The end of a connection is told whatever the rates say: AWS loses throttled $disconnects, we do not.
+        if !matches!(call.event, Event::Disconnect { .. }) && !stage.admit(route) {
+            return refused(Failure::Throttled);
+        }
+        if matches!(call.event, Event::Connect(_)) {
+            let absent = route
+                .required
+                .iter()
+                .filter(|(source, _)| source.values(call).is_empty());
+            let missing: Vec<String> = absent.map(|(_, name)| name.clone()).collect();
+            if !missing.is_empty() {
+                return refused(Failure::MissingParameters(missing));
+            }
+        }
+        let Some(integration) = &route.integration else {
+            return Walked {
+                result: Ok(BackendAnswer::None),
+                latency: None,
+            };
+        };
+        let began = Instant::now();
+        let result = self.call_backend(stage, integration, call, began).await;
+        Walked {
+            result,
+            latency: Some(began.elapsed()),
+        }
+    }
+
+    /// The time limit begins here and includes waiting for a place among the calls in flight.
+    async fn call_backend(
+        &self,
+        stage: &Deployed,
+        integration: &LiveIntegration,
+        call: &Call<'_>,
+        began: Instant,
+    ) -> Result<BackendAnswer, Failure> {
+        let request = mapping::build(&stage.live, integration, call, &stage.callback_url)?;
+        let deadline = began + integration.timeout;
+        let places = stage.in_flight(integration.index);
+        let _place = match places.try_acquire() {
+            Ok(place) => place,
+            Err(_) => tokio::time::timeout_at(deadline, places.acquire())
+                .await
+                .map_err(|_| Failure::IntegrationTimeout)?
+                .map_err(|_| {
+                    Failure::Internal("the integration's permits were closed".to_owned())
+                })?,
+        };
+        self.integrations.invoke(request, deadline).await
+    }
+
+    fn record(
+        &self,
+        stage: &Deployed,
+        call: &Call<'_>,
+        latency: Option<Duration>,
+        status: u16,
+        failure: Option<&Failure>,
+    ) {
+        self.observe.record(&Record {
+            stage: &stage.live,
+            call,
+            latency,
+            status,
+            failure,
+        });
+    }
+}
+
+struct Walked {
+    result: Result<BackendAnswer, Failure>,
+    latency: Option<Duration>,
+}

@@ -1,0 +1,480 @@
+//! One open socket: reads frames, starts messages in order, keeps the clocks, ends it.
+//!
+//! One task for each connection. It reads into a buffer that all connections of the thread share, so an idle
+//! connection owns none. Messages run in tasks of their own; how many at once the route's `concurrency` says, and
+//! while the small queue before them is full the socket is not read.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_core::call::{Call, Event};
+use gateway_core::expression::Scope;
+use gateway_core::failure::Failure;
+use gateway_core::id::RequestId;
+use gateway_core::live::LiveRoute;
+use gateway_core::mapping::Reply;
+use gateway_core::resource::Limits;
+use gateway_core::session::{CloseCause, Due, Facts, Received, Session};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
+
+use super::{WebSocketDoor, close};
+use crate::codec::{self, Decoder, Utf8Bytes};
+use crate::env;
+use crate::node::{self, Deployed, Guard, LiveConnection, Pushed};
+
+/// Messages that may wait for their turn before the socket is no longer read.
+const QUEUED_MESSAGES: usize = 16;
+/// Bytes of waiting messages, likewise; a single message of any legal size fits.
+const QUEUED_BYTES: usize = 256 * 1024;
+/// Bytes read at once.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// How long the peer may take to answer our close frame.
+const CLOSE_WAIT: Duration = Duration::from_secs(3);
+
+/// Starts the task of an open connection. `rest` is what the client sent right behind its handshake.
+pub(super) fn spawn(
+    door: Arc<WebSocketDoor>,
+    live: Arc<LiveConnection>,
+    rest: Vec<u8>,
+    guard: Guard,
+    permit: OwnedSemaphorePermit,
+) {
+    tokio::spawn(async move {
+        let cause = {
+            let mut socket = Socket::new(&door, &live, rest);
+            let cause = socket.serve().await;
+            // From here on a push is answered 410.
+            door.node.sessions.remove(&live.connection.id);
+            socket.end(&cause).await;
+            socket.settle().await;
+            cause
+        };
+        close::spawn(door, live, cause, guard, permit);
+    });
+}
+
+/// One message of the client that has not started yet.
+#[derive(Debug)]
+enum Message {
+    Text(Utf8Bytes),
+    Binary(Bytes),
+}
+
+impl Message {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    fn bytes(&self) -> Bytes {
+        match self {
+            Self::Text(text) => Bytes::from(text.clone()),
+            Self::Binary(bytes) => bytes.clone(),
+        }
+    }
+}
+
+struct Socket<'a> {
+    door: &'a Arc<WebSocketDoor>,
+    live: &'a Arc<LiveConnection>,
+    deployed: Arc<Deployed>,
+    rules: Session,
+    decoder: Decoder,
+    waiting: VecDeque<Message>,
+    waiting_bytes: usize,
+    /// Read but not decoded yet, because the queue was full.
+    backlog: Vec<u8>,
+    paused: bool,
+    /// The reading side has ended: nothing more comes.
+    ended: Option<CloseCause>,
+}
+
+impl<'a> Socket<'a> {
+    fn new(door: &'a Arc<WebSocketDoor>, live: &'a Arc<LiveConnection>, rest: Vec<u8>) -> Self {
+        let deployed = live.stage.load();
+        let rules = Session::new(&deployed.live.limits, env::now(), env::chance());
+        live.outlet.touch();
+        Self {
+            door,
+            live,
+            deployed,
+            rules,
+            decoder: Decoder::default(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            backlog: rest,
+            paused: false,
+            ended: None,
+        }
+    }
+
+    /// Runs until it is known why the connection ends.
+    async fn serve(&mut self) -> CloseCause {
+        let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+        loop {
+            if let Err(cause) = self.decode_backlog() {
+                return cause;
+            }
+            self.start_messages();
+            self.settle_pause();
+            if let Some(cause) = self.ended.take() {
+                return cause;
+            }
+            let facts = Facts {
+                last_message: self.live.outlet.last_message(),
+                paused: self.paused,
+                stalled_since: self.live.outlet.stalled_since(),
+                unfinished: self.decoder.unfinished(),
+            };
+            let wake_at = match self
+                .rules
+                .due(&self.deployed.live.limits, &facts, env::now())
+            {
+                Due::Close(cause) => return cause,
+                Due::Ping => {
+                    self.live.outlet.control(codec::ping(&[]));
+                    continue;
+                }
+                Due::Wait(at) => at,
+            };
+            arm(timer.as_mut(), wake_at);
+            match poll_fn(|cx| self.poll(cx, timer.as_mut())).await {
+                Ok(()) => {}
+                Err(cause) => return cause,
+            }
+        }
+    }
+
+    /// Ready when something happened: bytes came, the queue emptied, a message finished, a time came.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: Pin<&mut Sleep>,
+    ) -> Poll<Result<(), CloseCause>> {
+        let outlet = &self.live.outlet;
+        outlet.register(cx);
+        if let Some(cause) = outlet.closing() {
+            return Poll::Ready(Err(cause));
+        }
+        if outlet.queued() > 0
+            && let Poll::Ready(flushed) = outlet.poll_flush(cx)
+        {
+            return Poll::Ready(flushed.map_err(|_| CloseCause::Lost));
+        }
+        if self.can_start() || self.paused && self.has_room() {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.paused {
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(cause)) => {
+                    // What came before the end is still the backend's to hear.
+                    self.ended = Some(cause);
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Pending => {}
+            }
+        }
+        timer.poll(cx).map(Ok)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseCause>> {
+        thread_local! {
+            static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into());
+        }
+        let socket = self.live.outlet.socket();
+        loop {
+            match socket.poll_read_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(CloseCause::Lost)),
+                Poll::Pending => return Poll::Pending,
+            }
+            let read = SCRATCH.with_borrow_mut(|scratch| match socket.try_read(scratch) {
+                Ok(0) => Some(Err(CloseCause::Lost)),
+                Ok(n) => Some(self.decode(&mut scratch[..n])),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+                Err(_) => Some(Err(CloseCause::Lost)),
+            });
+            if let Some(read) = read {
+                return Poll::Ready(read);
+            }
+        }
+    }
+
+    fn decode_backlog(&mut self) -> Result<(), CloseCause> {
+        if self.backlog.is_empty() || !self.has_room() {
+            return Ok(());
+        }
+        let mut bytes = std::mem::take(&mut self.backlog);
+        self.decode(&mut bytes)
+    }
+
+    /// Decodes until the input is used or the queue is full; what is left waits in the backlog.
+    fn decode(&mut self, input: &mut [u8]) -> Result<(), CloseCause> {
+        let limits = codec_limits(&self.deployed.live.limits);
+        let mut used = 0;
+        while self.has_room() {
+            let (n, event) =
+                self.decoder
+                    .decode(&mut input[used..], &limits)
+                    .map_err(|violation| {
+                        tracing::debug!(connection = %self.live.connection.id, "{violation}");
+                        CloseCause::Violation {
+                            code: violation.close_code(),
+                            reason: violation.reason(),
+                        }
+                    })?;
+            used += n;
+            match event {
+                None => return Ok(()),
+                Some(event) => self.handle(event)?,
+            }
+        }
+        self.backlog = input[used..].to_vec();
+        Ok(())
+    }
+
+    fn handle(&mut self, event: codec::Event) -> Result<(), CloseCause> {
+        let now = env::now();
+        let message = match event {
+            codec::Event::Text(text) => Message::Text(text),
+            codec::Event::Binary(bytes) => Message::Binary(bytes),
+            codec::Event::Ping(payload) => {
+                self.rules.receive(Received::Ping, now)?;
+                self.live.outlet.control(codec::pong(&payload));
+                return Ok(());
+            }
+            codec::Event::Pong => return self.rules.receive(Received::Pong, now),
+            codec::Event::Close { code, reason } => {
+                return Err(CloseCause::Client {
+                    code: code.unwrap_or(1005),
+                    reason,
+                });
+            }
+        };
+        self.rules.receive(Received::Message, now)?;
+        self.live.outlet.touch();
+        self.waiting_bytes += message.len();
+        self.waiting.push_back(message);
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting.len() < QUEUED_MESSAGES && self.waiting_bytes < QUEUED_BYTES
+    }
+
+    fn settle_pause(&mut self) {
+        let paused = !self.has_room();
+        if self.paused && !paused {
+            self.rules.resume(env::now());
+        }
+        self.paused = paused;
+    }
+
+    /// True where the first waiting message may start now.
+    fn can_start(&self) -> bool {
+        self.waiting.front().is_some_and(|message| {
+            let route = select(&self.deployed, message);
+            let concurrency = route.map_or(self.deployed.live.limits.concurrency, |route| {
+                route.concurrency
+            });
+            self.live.in_flight() < concurrency
+        })
+    }
+
+    /// Starts messages in the order in which they came; a message never overtakes an earlier one.
+    fn start_messages(&mut self) {
+        while self.can_start() {
+            let Some(message) = self.waiting.pop_front() else {
+                return;
+            };
+            self.waiting_bytes -= message.len();
+            // The snapshot of this moment: a deployment reaches open connections with their next message.
+            self.deployed = self.live.stage.load();
+            let route = select(&self.deployed, &message).map(Arc::clone);
+            let running = self.live.start();
+            let (door, live) = (Arc::clone(self.door), Arc::clone(self.live));
+            let deployed = Arc::clone(&self.deployed);
+            tokio::spawn(async move {
+                door.run_message(&live, &deployed, route, message).await;
+                drop(running);
+            });
+        }
+    }
+
+    /// Sends what is queued and the close frame, then waits for the peer's end, within bounds.
+    async fn end(&mut self, cause: &CloseCause) {
+        let outlet = &self.live.outlet;
+        outlet.close(cause.clone());
+        if !matches!(
+            cause,
+            CloseCause::Lost | CloseCause::NoPong | CloseCause::Stalled
+        ) {
+            self.flush().await;
+            if !matches!(cause, CloseCause::Client { .. }) {
+                let _ = tokio::time::timeout(CLOSE_WAIT, self.await_close()).await;
+            }
+        }
+        let unsent = outlet.finish();
+        if unsent > 0 {
+            tracing::info!(connection = %self.live.connection.id, unsent, "frames were never read by the client");
+        }
+        if !matches!(cause, CloseCause::Lost | CloseCause::NoPong) {
+            close::linger(outlet.socket()).await;
+        }
+    }
+
+    /// Writes the queue for as long as the client takes some of it.
+    async fn flush(&self) {
+        let outlet = &self.live.outlet;
+        let limit = self.deployed.live.limits.write_timeout;
+        let mut left = outlet.queued();
+        while left > 0 {
+            let attempt = tokio::time::timeout(limit, poll_fn(|cx| outlet.poll_flush(cx))).await;
+            let now_left = outlet.queued();
+            match attempt {
+                Ok(_) => return,
+                Err(_) if now_left == left => return,
+                Err(_) => left = now_left,
+            }
+        }
+    }
+
+    /// Reads on until the peer's close frame or its end; messages that still come are not ours to route.
+    async fn await_close(&mut self) {
+        let socket = self.live.outlet.socket();
+        let limits = codec_limits(&self.deployed.live.limits);
+        let mut scratch = vec![0; 4096];
+        loop {
+            if socket.readable().await.is_err() {
+                return;
+            }
+            let n = match socket.try_read(&mut scratch) {
+                Ok(0) => return,
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(_) => return,
+            };
+            let mut used = 0;
+            loop {
+                match self.decoder.decode(&mut scratch[used..n], &limits) {
+                    Err(_) | Ok((_, Some(codec::Event::Close { .. }))) => return,
+                    Ok((_, None)) => break,
+                    Ok((more, Some(_))) => used += more,
+                }
+            }
+        }
+    }
+
+    /// Lets every message that was received reach the backend before `$disconnect` does.
+    async fn settle(&mut self) {
+        poll_fn(|cx| {
+            self.live.outlet.register(cx);
+            self.start_messages();
+            let done = self.waiting.is_empty() && self.live.in_flight() == 0;
+            if done { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+impl WebSocketDoor {
+    /// One message from its route to its reply.
+    async fn run_message(
+        &self,
+        live: &LiveConnection,
+        deployed: &Deployed,
+        route: Result<Arc<LiveRoute>, Failure>,
+        message: Message,
+    ) {
+        let body = message.bytes();
+        let call = Call {
+            connection: &live.connection,
+            event: Event::Message {
+                id: RequestId::new(env::random()),
+                body: &body,
+                text: message.text(),
+            },
+            route_key: route.as_ref().map_or("$default", |route| &route.route_key),
+            request_id: RequestId::new(env::random()),
+            time: env::wall(),
+            trace: env::random(),
+        };
+        let reply = match &route {
+            Ok(route) => self.pipeline.message(deployed, route, &call).await,
+            Err(failure) => {
+                self.pipeline.refuse(deployed, &call, failure);
+                Err(failure.clone())
+            }
+        };
+        let limits = &deployed.live.limits;
+        let reply = reply.and_then(|reply| match (reply, limits.max_message_bytes) {
+            (Reply::Body(body), Some(limit)) if body.len() > limit as usize => {
+                let failure = Failure::Configuration(format!(
+                    "the reply has {} bytes, over {limit}",
+                    body.len()
+                ));
+                self.pipeline.refuse(deployed, &call, &failure);
+                Err(failure)
+            }
+            (reply, _) => Ok(reply),
+        });
+        let frame = match reply {
+            Ok(Reply::Silent) => return,
+            Ok(Reply::Body(body)) => node::encode(limits, &body, None),
+            Err(failure) => {
+                let (connection_id, request_id) =
+                    (live.connection.id.to_string(), call.request_id.to_string());
+                let text = failure.frame(&connection_id, &request_id);
+                node::encode(limits, text.as_bytes(), Some(codec::FrameKind::Text))
+            }
+        };
+        if live.outlet.reply(frame).await == Pushed::Accepted {
+            self.observe.metrics.sent();
+        }
+    }
+}
+
+fn select<'d>(deployed: &'d Deployed, message: &Message) -> Result<&'d Arc<LiveRoute>, Failure> {
+    match message.text() {
+        Some(text) => deployed.live.select(&Scope::of_message(text)),
+        // A binary message is not JSON: it goes to $default.
+        None => deployed.live.select(&Scope::of_message("")),
+    }
+}
+
+fn codec_limits(limits: &Limits) -> codec::Limits {
+    let bytes = |limit: Option<u32>| limit.map_or(usize::MAX, |bytes| bytes as usize);
+    codec::Limits {
+        frame: bytes(limits.max_frame_bytes),
+        message: bytes(limits.max_message_bytes),
+        fragments: limits.max_fragments,
+        binary: limits.binary,
+    }
+}
+
+/// Sets the timer where it would be late. One that is early costs a wake-up, setting it again costs more: most
+/// clocks move with every message and almost never run out.
+fn arm(timer: Pin<&mut Sleep>, wake_at: u64) {
+    let wanted = env::instant_at(wake_at);
+    if timer.is_elapsed() || timer.deadline() > wanted {
+        timer.reset(wanted);
+    }
+}

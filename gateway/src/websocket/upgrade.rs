@@ -1,0 +1,437 @@
+//! The handshake: admission in AWS's order, `$connect`, then the 101.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use connection_store::ConnectionRecord;
+use gateway_core::address::Rest;
+use gateway_core::call::{Call, Connection, Event, Handshake};
+use gateway_core::failure::Failure;
+use gateway_core::id::{ConnectionId, RequestId};
+use gateway_core::mapping::Outcome;
+use gateway_core::session::CloseCause;
+use http::Response;
+use http::header::{HeaderName, HeaderValue};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::head::Head;
+use super::{WebSocketDoor, close, host_of, resolve, session};
+use crate::config::IpNet;
+use crate::env;
+use crate::node::{Deployed, Guard, LiveConnection, Outlet, StageSlot};
+use crate::respond;
+
+/// A socket whose request head asks for an upgrade.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The socket.
+    pub socket: TcpStream,
+    /// Who is at its other end.
+    pub peer: SocketAddr,
+    /// The listener's own address.
+    pub local: SocketAddr,
+    /// The request.
+    pub head: Head,
+    /// Bytes that came after the head: the first frames.
+    pub rest: Vec<u8>,
+    /// The connection's place among the descriptors.
+    pub permit: OwnedSemaphorePermit,
+}
+
+/// Addresses of proxies whose `X-Forwarded-*` headers are believed.
+#[derive(Debug, Clone, Default)]
+pub struct Proxies(pub Vec<IpNet>);
+
+impl Proxies {
+    fn trust(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|net| net.contains(address))
+    }
+
+    /// The client behind the proxies: the last address of the chain that is none of them.
+    fn client(&self, peer: IpAddr, head: &Head) -> IpAddr {
+        if !self.trust(peer) {
+            return peer;
+        }
+        let chain: Vec<&str> = head
+            .all("x-forwarded-for")
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .collect();
+        let mut client = peer;
+        for hop in chain.iter().rev() {
+            let Ok(address) = hop.parse() else { break };
+            client = address;
+            if !self.trust(address) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+impl WebSocketDoor {
+    /// Answers an upgrade request and, where it is accepted, starts the connection.
+    pub async fn upgrade(self: Arc<Self>, arrival: Arrival) {
+        let Arrival {
+            socket,
+            peer,
+            local,
+            head,
+            rest,
+            permit,
+        } = arrival;
+        let admitted = self.admit(peer, local, &head);
+        let (slot, deployed, connection, handshake, key) = match admitted {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                self.observe.metrics.refused_handshake(&refusal);
+                tracing::debug!(%peer, "handshake refused: {refusal}");
+                return refuse(socket, respond::refusal(&refusal)).await;
+            }
+        };
+        let connection = Arc::new(connection);
+        let limits = &deployed.live.limits;
+        let outlet = Outlet::new(
+            socket,
+            limits.max_queue_bytes,
+            limits.hold_push_during_connect,
+        );
+        let live = LiveConnection::new(Arc::clone(&connection), outlet, Arc::clone(&slot));
+        let mut guard = self.drain.begin();
+        self.node.sessions.insert(&live);
+
+        let outcome = self.connect(&deployed, &connection, &handshake).await;
+        match outcome {
+            Ok(subprotocol) => {
+                drop((handshake, deployed));
+                guard.owe();
+                let switched = respond::switching_protocols(&key, subprotocol.as_deref());
+                self.open(live, switched, rest, guard, permit).await;
+            }
+            Err(response) => {
+                self.node.sessions.remove(&connection.id);
+                self.observe.metrics.dropped_held(live.outlet.finish());
+                if let Err(error) = self.node.store.unregister(&connection.id).await {
+                    tracing::warn!("a refused connection stays registered: {error}");
+                }
+                send_and_close(&live, respond::to_bytes(&response)).await;
+            }
+        }
+    }
+
+    /// Everything that needs no backend, in the order of the admission table.
+    #[allow(clippy::type_complexity)] // Used once, taken apart at once.
+    fn admit(
+        &self,
+        peer: SocketAddr,
+        local: SocketAddr,
+        head: &Head,
+    ) -> Result<(Arc<StageSlot>, Arc<Deployed>, Connection, Handshake, String), Failure> {
+        let key = head.websocket_key()?.to_owned();
+        if self.drain.is_draining() {
+            return Err(Failure::Overloaded("this node is shutting down"));
+        }
+        let served = self.stages.load();
+        let found = resolve(&served.directory, head).filter(|found| found.rest == Rest::Stage);
+        let found = found.ok_or(Failure::Forbidden("no API and stage at this address"))?;
+        let slot = served
+            .slot(&found.api_id, &found.stage)
+            .ok_or(Failure::Forbidden("no API and stage at this address"))?;
+        let deployed = slot.load();
+        if let Some(allowed) = &deployed.live.allowed_origins {
+            let origin = head.header("origin");
+            if head.all("origin").count() > 1
+                || !origin.is_some_and(|origin| allowed.iter().any(|a| a == origin))
+            {
+                return Err(Failure::Forbidden("this Origin is not in allowedOrigins"));
+            }
+        }
+        let now = env::wall();
+        let source_ip = self.proxies.client(peer.ip(), head);
+        let connection = Connection {
+            id: ConnectionId::new(self.node.id, env::random()),
+            api_id: Arc::clone(&deployed.live.api_id),
+            stage: Arc::clone(&deployed.live.stage_name),
+            connected_at: now,
+            source_ip,
+            user_agent: head.header("user-agent").map(Into::into),
+            domain_name: served.directory.domain_name(host_of(head), local),
+            authorizer: None,
+        };
+        let handshake = self.handshake(peer, local, head, source_ip);
+        Ok((Arc::clone(slot), deployed, connection, handshake, key))
+    }
+
+    /// The request as events show it: what a client says of proxies counts only if a trusted one sent it.
+    fn handshake(
+        &self,
+        peer: SocketAddr,
+        local: SocketAddr,
+        head: &Head,
+        source_ip: IpAddr,
+    ) -> Handshake {
+        let trusted = self.proxies.trust(peer.ip());
+        let ours = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            name.starts_with("x-wiregate-")
+                || name.starts_with("x-amzn-")
+                || name.starts_with("x-forwarded-")
+        };
+        let mut headers: Vec<(String, String)> = head
+            .headers
+            .iter()
+            .filter(|(name, _)| !ours(name))
+            .cloned()
+            .collect();
+        let believed = |name: &str| head.header(name).filter(|_| trusted).map(str::to_owned);
+        let forwarded = match believed("x-forwarded-for") {
+            Some(chain) => format!("{chain}, {}", peer.ip()),
+            None => source_ip.to_string(),
+        };
+        let port = believed("x-forwarded-port").unwrap_or_else(|| local.port().to_string());
+        let proto = believed("x-forwarded-proto").unwrap_or_else(|| "http".to_owned());
+        for (name, value) in [
+            ("X-Forwarded-For", forwarded),
+            ("X-Forwarded-Port", port),
+            ("X-Forwarded-Proto", proto),
+        ] {
+            headers.push((name.to_owned(), value));
+        }
+        let raw_query = head.query().to_owned();
+        let query = decode_query(&raw_query);
+        Handshake {
+            headers,
+            raw_query,
+            query,
+        }
+    }
+
+    /// Registers, then runs `$connect`; the response is for a client that is refused.
+    async fn connect(
+        &self,
+        deployed: &Deployed,
+        connection: &Arc<Connection>,
+        handshake: &Handshake,
+    ) -> Result<Option<String>, Response<Bytes>> {
+        let trace: [u8; 12] = env::random();
+        let mut call = Call {
+            connection,
+            event: Event::Connect(handshake),
+            route_key: "$connect",
+            request_id: RequestId::new(env::random()),
+            time: env::wall().max(connection.connected_at),
+            trace,
+        };
+        let mut with_trace = handshake.clone();
+        with_trace
+            .headers
+            .push(("X-Amzn-Trace-Id".to_owned(), call.trace_id()));
+        call.event = Event::Connect(&with_trace);
+        let refused = |failure: &Failure| {
+            let (connection_id, request_id) =
+                (connection.id.to_string(), call.request_id.to_string());
+            respond::handshake_refusal(failure, &connection_id, &request_id)
+        };
+        if !deployed.admit_connect() {
+            self.pipeline.refuse(deployed, &call, &Failure::Throttled);
+            return Err(refused(&Failure::Throttled));
+        }
+        let record = ConnectionRecord {
+            connection: Arc::clone(connection),
+            node: self.node.id,
+        };
+        if let Err(error) = self.node.store.register(record).await {
+            let failure = Failure::Internal(error.to_string());
+            self.pipeline.refuse(deployed, &call, &failure);
+            return Err(refused(&failure));
+        }
+        let Some(route) = deployed.live.connect_route() else {
+            return Ok(None);
+        };
+        match self.pipeline.connect(deployed, route, &call).await {
+            Ok(Outcome::Accepted { subprotocol }) => {
+                Ok(subprotocol.filter(|value| HeaderValue::from_str(value).is_ok()))
+            }
+            Ok(Outcome::Refused {
+                status,
+                headers,
+                body,
+            }) => {
+                let mut response = respond::response(status, body);
+                for (name, value) in headers {
+                    add_header(&mut response, &name, &value);
+                }
+                if let Ok(id) = HeaderValue::from_str(&call.request_id.to_string()) {
+                    response.headers_mut().insert("x-amz-apigw-id", id);
+                }
+                Err(response)
+            }
+            Err(failure) => Err(refused(&failure)),
+        }
+    }
+
+    /// Writes the 101 and hands the socket to its own task, so that nothing of the handshake stays in memory.
+    async fn open(
+        self: Arc<Self>,
+        live: Arc<LiveConnection>,
+        switched: Bytes,
+        rest: Vec<u8>,
+        guard: Guard,
+        permit: OwnedSemaphorePermit,
+    ) {
+        self.observe.metrics.opened();
+        let connected = write_all(&live, switched).await;
+        if connected {
+            live.outlet.open();
+            session::spawn(self, live, rest, guard, permit);
+        } else {
+            // Accepted, so its end is owed, although the client never saw the 101.
+            self.node.sessions.remove(&live.connection.id);
+            live.outlet.finish();
+            close::spawn(self, live, CloseCause::Lost, guard, permit);
+        }
+    }
+}
+
+fn add_header(response: &mut Response<Bytes>, name: &str, value: &str) {
+    // The connection is ours to manage, whatever a function says of it.
+    const OURS: [&str; 6] = [
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "upgrade",
+        "keep-alive",
+        "sec-websocket-protocol",
+    ];
+    let parsed = (
+        HeaderName::from_bytes(name.as_bytes()),
+        HeaderValue::from_str(value),
+    );
+    if let (Ok(name), Ok(value)) = parsed
+        && !OURS.contains(&name.as_str())
+    {
+        response.headers_mut().append(name, value);
+    }
+}
+
+/// `application/x-www-form-urlencoded` pairs, decoded; what is not UTF-8 becomes U+FFFD.
+fn decode_query(raw: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    raw.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
+}
+
+/// How long a refusal may take to be read.
+const REFUSAL_SECONDS: u64 = 5;
+
+async fn write_all(live: &LiveConnection, mut bytes: Bytes) -> bool {
+    let socket = live.outlet.socket();
+    let written = async {
+        while !bytes.is_empty() {
+            socket.writable().await?;
+            match socket.try_write(&bytes) {
+                Ok(n) => drop(bytes.split_to(n)),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    };
+    let limit = std::time::Duration::from_secs(REFUSAL_SECONDS);
+    matches!(tokio::time::timeout(limit, written).await, Ok(Ok(())))
+}
+
+async fn send_and_close(live: &LiveConnection, bytes: Bytes) {
+    if write_all(live, bytes).await {
+        close::linger(live.outlet.socket()).await;
+    }
+}
+
+/// Answers on a socket that belongs to nobody yet.
+async fn refuse(mut socket: TcpStream, response: Response<Bytes>) {
+    let limit = std::time::Duration::from_secs(REFUSAL_SECONDS);
+    let bytes = respond::to_bytes(&response);
+    if let Ok(Ok(())) = tokio::time::timeout(limit, socket.write_all(&bytes)).await {
+        close::linger(&socket).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(forwarded: &[&str]) -> Head {
+        let mut headers = vec![("Host".to_owned(), "h".to_owned())];
+        headers.extend(
+            forwarded
+                .iter()
+                .map(|value| ("X-Forwarded-For".to_owned(), (*value).to_owned())),
+        );
+        Head {
+            method: "GET".into(),
+            target: "/dev".into(),
+            http11: true,
+            headers,
+            length: 0,
+        }
+    }
+
+    #[track_caller]
+    fn check(trusted: &str, peer: &str, forwarded: &[&str], expected: &str) {
+        let proxies = Proxies(
+            trusted
+                .split(',')
+                .filter(|t| !t.is_empty())
+                .map(|t| IpNet::parse(t).ok().unwrap())
+                .collect(),
+        );
+        let client = proxies.client(peer.parse().unwrap(), &head(forwarded));
+        assert_eq!(client.to_string(), expected);
+    }
+
+    #[test]
+    fn only_trusted_proxies_may_name_the_client() {
+        check("", "10.0.0.1", &["1.2.3.4"], "10.0.0.1");
+        check("10.0.0.0/8", "10.0.0.1", &["1.2.3.4"], "1.2.3.4");
+        check(
+            "10.0.0.0/8",
+            "10.0.0.1",
+            &["6.6.6.6, 1.2.3.4, 10.0.0.2"],
+            "1.2.3.4",
+        );
+        check("10.0.0.0/8", "10.0.0.1", &["6.6.6.6", "1.2.3.4"], "1.2.3.4");
+        check("10.0.0.0/8", "10.0.0.1", &["garbage"], "10.0.0.1");
+        check("10.0.0.0/8", "10.0.0.1", &["1.2.3.4, garbage"], "10.0.0.1");
+        check("10.0.0.0/8", "10.0.0.1", &[], "10.0.0.1");
+        check("10.0.0.0/8", "10.0.0.1", &["10.0.0.3"], "10.0.0.3");
+    }
+
+    #[test]
+    fn queries_are_decoded_in_order() {
+        let pairs = |raw: &str| {
+            decode_query(raw)
+                .into_iter()
+                .map(|(n, v)| format!("{n}={v}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            pairs("room=a&room=b&token=t%201+x"),
+            ["room=a", "room=b", "token=t 1 x"]
+        );
+        assert_eq!(pairs("a&=b&&c=%ff"), ["a=", "=b", "c=\u{fffd}"]);
+        assert!(pairs("").is_empty());
+    }
+}
