@@ -83,7 +83,7 @@ impl Directory {
         let name = host_name(host);
         let segments = segments(path);
         if let Some(domain) = self.domain(name) {
-            return self.resolve_mapping(domain, &segments);
+            return resolve_mapping(domain, &segments);
         }
         if let Some(api_id) = execute_api_label(name) {
             let api = self
@@ -187,30 +187,6 @@ impl Directory {
         })
     }
 
-    /// The mapping key wins; where none matches, the real stage name of the root mapping's API serves too,
-    /// because handlers build `https://{domainName}/{stage}`.
-    fn resolve_mapping<'a>(&self, domain: &Domain, segments: &[&'a str]) -> Option<Resolved<'a>> {
-        let find = |key: &str| {
-            domain
-                .mappings
-                .iter()
-                .find(|mapping| mapping.api_mapping_key == key)
-        };
-        if let Some((first, rest)) = segments.split_first() {
-            let by_stage = || {
-                domain
-                    .mappings
-                    .iter()
-                    .find(|mapping| &*mapping.stage == *first)
-            };
-            if let Some(mapping) = find(first).or_else(by_stage) {
-                return Some(resolved(&mapping.api_id, &mapping.stage, rest));
-            }
-        }
-        let mapping = find("")?;
-        Some(resolved(&mapping.api_id, &mapping.stage, segments))
-    }
-
     fn api(&self, api_id: &str) -> Option<&ApiEntry> {
         self.apis.iter().find(|api| &*api.api_id == api_id)
     }
@@ -230,6 +206,30 @@ impl Directory {
             _ => format!("/{EXECUTE_API_PATH}/{api_id}/{stage}"),
         }
     }
+}
+
+/// The mapping key wins; where none matches, the real stage name of the root mapping's API serves too,
+/// because handlers build `https://{domainName}/{stage}`.
+fn resolve_mapping<'a>(domain: &Domain, segments: &[&'a str]) -> Option<Resolved<'a>> {
+    let find = |key: &str| {
+        domain
+            .mappings
+            .iter()
+            .find(|mapping| mapping.api_mapping_key == key)
+    };
+    if let Some((first, rest)) = segments.split_first() {
+        let by_stage = || {
+            domain
+                .mappings
+                .iter()
+                .find(|mapping| &*mapping.stage == *first)
+        };
+        if let Some(mapping) = find(first).or_else(by_stage) {
+            return Some(resolved(&mapping.api_id, &mapping.stage, rest));
+        }
+    }
+    let mapping = find("")?;
+    Some(resolved(&mapping.api_id, &mapping.stage, segments))
 }
 
 fn resolve_stage<'a>(api: &ApiEntry, segments: &[&'a str]) -> Option<Resolved<'a>> {

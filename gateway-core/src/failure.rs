@@ -152,7 +152,9 @@ impl Failure {
                     retry_after: None,
                 };
             }
-            Self::Overloaded(_) => (503, "Service Unavailable", "ServiceUnavailableException"),
+            Self::Overloaded(_) | Self::Unknown => {
+                (503, "Service Unavailable", "ServiceUnavailableException")
+            }
             Self::Throttled => (429, "Too Many Requests", "TooManyRequestsException"),
             Self::UnsupportedMediaType => (415, "Unsupported Media Type", "BadRequestException"),
             Self::Configuration(_)
@@ -192,7 +194,6 @@ impl Failure {
                     retry_after: None,
                 };
             }
-            Self::Unknown => (503, "Service Unavailable", "ServiceUnavailableException"),
             Self::MethodNotAllowed => (
                 403,
                 "Missing Authentication Token",

@@ -170,8 +170,8 @@ impl Session {
             unfinished: None,
             messages: limits
                 .messages_per_second
-                .map(|rate| Box::new(Bucket::new(rate, burst(rate)))),
-            controls: Bucket::new(rate, burst(rate)),
+                .map(|rate| Box::new(Bucket::per_second(rate))),
+            controls: Bucket::per_second(rate),
         }
     }
 
@@ -258,11 +258,6 @@ impl Session {
     }
 }
 
-/// Two seconds' worth may come at once.
-fn burst(rate: f64) -> u32 {
-    (rate * 2.0).ceil().clamp(1.0, f64::from(u32::MAX)) as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +270,7 @@ mod tests {
         limits
     }
 
+    #[allow(clippy::unnecessary_wraps)] // Spares every case a Some.
     fn secs(n: u64) -> Option<Duration> {
         Some(Duration::from_secs(n))
     }

@@ -45,6 +45,15 @@ pub enum MalformedResult {
     Base64,
 }
 
+/// All keys of a proxy response.
+const KNOWN: [&str; 5] = [
+    "statusCode",
+    "headers",
+    "multiValueHeaders",
+    "body",
+    "isBase64Encoded",
+];
+
 impl ProxyResult {
     /// Parses a function's result.
     pub fn parse(json: &[u8]) -> Result<Self, MalformedResult> {
@@ -52,13 +61,6 @@ impl ProxyResult {
         let Value::Object(members) = value else {
             return Err(MalformedResult::NotAnObject);
         };
-        const KNOWN: [&str; 5] = [
-            "statusCode",
-            "headers",
-            "multiValueHeaders",
-            "body",
-            "isBase64Encoded",
-        ];
         if let Some(key) = members.keys().find(|key| !KNOWN.contains(&key.as_str())) {
             return Err(MalformedResult::UnknownKey(key.clone()));
         }

@@ -40,6 +40,15 @@ impl Bucket {
         }
     }
 
+    /// A bucket that saves up two seconds' worth, at least one token.
+    #[allow(clippy::cast_sign_loss)] // The clamp leaves only positive numbers.
+    pub fn per_second(rate: f64) -> Self {
+        Self::new(
+            rate,
+            (rate * 2.0).ceil().clamp(1.0, f64::from(u32::MAX)) as u32,
+        )
+    }
+
     /// Takes `n` tokens if they are there, and none otherwise. More than `burst` never are.
     ///
     /// `now` is in milliseconds since any moment, the same for all calls. A clock that goes back

@@ -198,7 +198,7 @@ impl Compiler<'_> {
             IntegrationType::Http | IntegrationType::HttpProxy => self
                 .http(integration, place, &parameters)
                 .map(LiveBackend::Http),
-            IntegrationType::Mock => self.mock(integration, place),
+            IntegrationType::Mock => Some(self.mock(integration, place)),
         };
         let backend = backend.filter(|_| self.mistakes.len() == before)?;
         Some(LiveIntegration {
@@ -298,7 +298,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn mock(&mut self, integration: &Integration, place: &[&str]) -> Option<LiveBackend> {
+    fn mock(&mut self, integration: &Integration, place: &[&str]) -> LiveBackend {
         let request = self.request_templates(integration, place);
         for text in request.texts() {
             if super::templates::mock_status(text).is_none() {
@@ -312,10 +312,10 @@ impl Compiler<'_> {
                            application/json: '{\"statusCode\": 200}'";
             self.wrong(&join(place, "requestTemplates"), message);
         }
-        Some(LiveBackend::Mock {
+        LiveBackend::Mock {
             request,
             responses: self.responses(integration, place),
-        })
+        }
     }
 
     fn request_templates(&mut self, integration: &Integration, place: &[&str]) -> Templates {

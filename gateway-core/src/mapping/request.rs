@@ -136,7 +136,7 @@ fn build_http(
                 }
             }
             Target::Query(name) => {
-                query.extend(values.iter().map(|value| (name.as_str(), &**value)))
+                query.extend(values.iter().map(|value| (name.as_str(), &**value)));
             }
             Target::Header(_) | Target::Path(_) => {}
         }

@@ -199,7 +199,7 @@ impl Process {
             .filter(|_| self.shared.config.server.watch)?;
         Watcher::new(file)
             .inspect_err(|error| {
-                tracing::warn!("{} cannot be watched, use SIGHUP: {error}", file.display())
+                tracing::warn!("{} cannot be watched, use SIGHUP: {error}", file.display());
             })
             .ok()
     }

@@ -39,7 +39,7 @@ impl Reloader {
                 };
             }
             Err(errors) => {
-                tracing::error!("the new configuration is refused, the old one stays:\n{errors}")
+                tracing::error!("the new configuration is refused, the old one stays:\n{errors}");
             }
         }
     }

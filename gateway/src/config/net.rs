@@ -14,7 +14,7 @@ pub struct IpNet {
 
 impl IpNet {
     /// A network in CIDR form, or a plain address.
-    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
+    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -51,6 +51,14 @@ impl IpNet {
         let beyond = u32::from(bits_of(address) - self.prefix);
         let kept = u128::MAX.checked_shl(beyond).unwrap_or(0);
         number(address) & kept
+    }
+}
+
+impl std::str::FromStr for IpNet {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|_| format!("{text} is no address or network in CIDR form"))
     }
 }
 

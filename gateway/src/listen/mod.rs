@@ -40,12 +40,11 @@ async fn accept_loop<F, Done>(
 {
     let accepting = async {
         loop {
-            let place = match budget.try_take() {
-                Some(place) => place,
-                None => {
-                    observe.metrics.accept_paused();
-                    budget.take().await
-                }
+            let place = if let Some(place) = budget.try_take() {
+                place
+            } else {
+                observe.metrics.accept_paused();
+                budget.take().await
             };
             match listener.accept().await {
                 Ok((socket, peer)) => {

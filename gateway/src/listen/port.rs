@@ -56,7 +56,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     socket.set_tcp_keepalive(
         &TcpKeepalive::new()
-            .with_time(Duration::from_secs(60))
+            .with_time(Duration::from_mins(1))
             .with_interval(Duration::from_secs(20)),
     )?;
     Ok(socket)

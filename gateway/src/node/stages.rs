@@ -40,7 +40,7 @@ impl Deployed {
         let connects = live
             .limits
             .connects_per_second
-            .map(|rate| bucket(rate, rate.ceil().max(1.0) as u32));
+            .map(|rate| Mutex::new(Bucket::per_second(rate)));
         Self {
             live,
             callback_url,

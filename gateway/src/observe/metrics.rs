@@ -21,7 +21,7 @@ struct Connect {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Route {
+struct RouteLabels {
     api: String,
     stage: String,
     route: String,
@@ -103,8 +103,8 @@ pub struct Metrics {
     closes: Family<Cause, Counter>,
     received: Counter,
     sent: Counter,
-    routed: Family<Route, Counter>,
-    latency: Family<Route, Histogram>,
+    routed: Family<RouteLabels, Counter>,
+    latency: Family<RouteLabels, Histogram>,
     errors: Family<Error, Counter>,
     pushes: Family<Outcome, Counter>,
     slow_consumers: Counter,
@@ -213,7 +213,7 @@ impl Metrics {
         };
         let route = || {
             let (api, stage) = api_and_stage();
-            Route {
+            RouteLabels {
                 api,
                 stage,
                 route: record.call.route_key.to_owned(),

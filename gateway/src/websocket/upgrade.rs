@@ -395,7 +395,7 @@ mod tests {
             trusted
                 .split(',')
                 .filter(|t| !t.is_empty())
-                .map(|t| IpNet::parse(t).ok().unwrap())
+                .map(|t| t.parse().unwrap())
                 .collect(),
         );
         let client = proxies.client(peer.parse().unwrap(), &head(forwarded));
