@@ -13,8 +13,7 @@ async fn answer_once(answer: Vec<u8>) -> Result<BackendResponse, BackendError> {
             let _ = peer.stream.shutdown().await;
             peer.linger().await;
         }
-    })
-    .await;
+    });
     client().send(post(&stub.uri(), "x")).await
 }
 
@@ -134,8 +133,7 @@ async fn a_reset_in_the_middle_of_a_body_is_broken() {
             .await;
         tokio::time::sleep(Duration::from_millis(10)).await;
         peer.reset();
-    })
-    .await;
+    });
     let error = client().send(post(&stub.uri(), "x")).await.unwrap_err();
     assert!(
         matches!(
@@ -152,7 +150,7 @@ async fn a_reset_in_the_middle_of_a_body_is_broken() {
 
 #[tokio::test]
 async fn a_redirect_is_an_answer() {
-    let target = Stub::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let target = Stub::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     for status in [301, 302, 303, 307, 308] {
         let answer = format!(
             "HTTP/1.1 {status} Moved\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
@@ -206,7 +204,7 @@ async fn bodies_are_bytes() {
 
 #[tokio::test]
 async fn an_answer_to_head_has_no_body() {
-    let stub = Stub::answering("HTTP/1.1 200 OK\r\nContent-Length: 2147483648\r\n\r\n").await;
+    let stub = Stub::answering("HTTP/1.1 200 OK\r\nContent-Length: 2147483648\r\n\r\n");
     let response = client()
         .send(request(Method::HEAD, &stub.uri(), ""))
         .await
@@ -230,8 +228,7 @@ async fn errors_repeat_nothing_of_the_request_or_the_answer() {
                 peer.request().await;
                 peer.say(answer).await;
             }
-        })
-        .await;
+        });
         let mut request = post(
             &format!("http://{}/{CANARY}?{CANARY}", stub.address),
             CANARY,

@@ -36,7 +36,7 @@ pub(super) async fn echo(
 }
 
 /// A stub that speaks HTTP/2 at once and ends each connection gracefully when `end` is notified.
-async fn start(go: Arc<Notify>, end: Arc<Notify>) -> Stub {
+fn start(go: Arc<Notify>, end: Arc<Notify>) -> Stub {
     Stub::start(move |peer| {
         let (go, end) = (Arc::clone(&go), Arc::clone(&end));
         async move {
@@ -55,7 +55,6 @@ async fn start(go: Arc<Notify>, end: Arc<Notify>) -> Stub {
             let _ = serving.await;
         }
     })
-    .await
 }
 
 fn over_http2(uri: &str, body: &'static str) -> BackendRequest {
@@ -68,7 +67,7 @@ fn over_http2(uri: &str, body: &'static str) -> BackendRequest {
 #[tokio::test]
 async fn calls_share_one_connection_from_the_first() {
     let (go, end) = (Arc::default(), Arc::default());
-    let stub = start(go, end).await;
+    let stub = start(go, end);
     let client = Arc::new(client());
     let calls: Vec<_> = (0..100)
         .map(|_| {
@@ -87,7 +86,7 @@ async fn calls_share_one_connection_from_the_first() {
 #[tokio::test]
 async fn the_host_stands_in_the_authority_alone() {
     let (go, end) = (Arc::default(), Arc::default());
-    let stub = start(go, end).await;
+    let stub = start(go, end);
     let uri = format!("http://{}/host", stub.address);
     let client = client();
     let response = client.send(over_http2(&uri, "")).await.unwrap();
@@ -108,7 +107,7 @@ async fn the_host_stands_in_the_authority_alone() {
 #[tokio::test]
 async fn a_connection_that_goes_away_is_replaced_and_finishes_its_calls() {
     let (go, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let stub = start(Arc::clone(&go), Arc::clone(&end)).await;
+    let stub = start(Arc::clone(&go), Arc::clone(&end));
     let client = Arc::new(client());
     let waiting = {
         let (client, uri) = (Arc::clone(&client), format!("http://{}/wait", stub.address));
@@ -134,7 +133,7 @@ async fn a_connection_that_goes_away_is_replaced_and_finishes_its_calls() {
 #[tokio::test]
 async fn a_call_that_times_out_leaves_the_others_alone() {
     let (go, end): (Arc<Notify>, _) = (Arc::default(), Arc::default());
-    let stub = start(Arc::clone(&go), end).await;
+    let stub = start(Arc::clone(&go), end);
     let client = client();
     let uri = format!("http://{}/wait", stub.address);
     let late = BackendRequest {
@@ -175,8 +174,7 @@ async fn a_connection_that_breaks_breaks_its_calls_and_none_is_repeated() {
             peer.stream.read_buf(&mut rest).await.unwrap();
         }
         peer.reset();
-    })
-    .await;
+    });
     let error = client()
         .send(over_http2(&stub.uri(), "secret"))
         .await
@@ -200,8 +198,7 @@ async fn a_backend_that_speaks_http1_only_is_broken() {
         peer.say("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             .await;
         peer.linger().await;
-    })
-    .await;
+    });
     let error = client()
         .send(over_http2(&stub.uri(), "x"))
         .await
@@ -245,7 +242,7 @@ fn accepted() -> (u8, u8, Vec<u8>) {
 
 #[tokio::test]
 async fn a_refused_stream_is_repeated_once_on_the_same_connection() {
-    let stub = Stub::start(|peer| script(peer, vec![refused(), accepted()])).await;
+    let stub = Stub::start(|peer| script(peer, vec![refused(), accepted()]));
     assert_eq!(
         client()
             .send(over_http2(&stub.uri(), ""))
@@ -259,7 +256,7 @@ async fn a_refused_stream_is_repeated_once_on_the_same_connection() {
 
 #[tokio::test]
 async fn a_stream_refused_twice_is_broken() {
-    let stub = Stub::start(|peer| script(peer, vec![refused(), refused(), accepted()])).await;
+    let stub = Stub::start(|peer| script(peer, vec![refused(), refused(), accepted()]));
     let error = client()
         .send(over_http2(&stub.uri(), ""))
         .await
@@ -280,8 +277,7 @@ async fn a_stream_refused_twice_is_broken() {
 #[tokio::test]
 async fn a_stream_reset_for_another_reason_is_not_repeated() {
     let internal_error = (3, 0, vec![0, 0, 0, 2]);
-    let stub =
-        Stub::start(move |peer| script(peer, vec![internal_error.clone(), accepted()])).await;
+    let stub = Stub::start(move |peer| script(peer, vec![internal_error.clone(), accepted()]));
     let error = client()
         .send(over_http2(&stub.uri(), ""))
         .await

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
 
 use super::*;
@@ -34,12 +34,15 @@ struct Stub {
 
 impl Stub {
     /// Runs `serve` for each connection.
-    async fn start<F, S>(serve: F) -> Self
+    fn start<F, S>(serve: F) -> Self
     where
         F: Fn(Peer) -> S + Send + Sync + 'static,
         S: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        // A thousand connections may come before the stub has its turn.
+        let listener = socket.listen(4096).unwrap();
         let address = listener.local_addr().unwrap();
         let (accepts, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let counts = (Arc::clone(&accepts), Arc::clone(&requests));
@@ -63,7 +66,7 @@ impl Stub {
     }
 
     /// Answers each request with the same bytes.
-    async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+    fn answering(answer: impl Into<Vec<u8>>) -> Self {
         let answer = Arc::new(answer.into());
         Self::start(move |mut peer| {
             let answer = Arc::clone(&answer);
@@ -73,7 +76,6 @@ impl Stub {
                 }
             }
         })
-        .await
     }
 
     fn uri(&self) -> String {

@@ -15,8 +15,7 @@ async fn a_request_arrives_as_it_was_given() {
             seen.len()
         ))
         .await;
-    })
-    .await;
+    });
     let mut request = post(&stub.uri(), "{\"a\":1}");
     request
         .headers
@@ -40,8 +39,7 @@ async fn framing_headers_of_the_caller_never_arrive() {
             seen.len()
         ))
         .await;
-    })
-    .await;
+    });
     let mut request = post(&stub.uri(), "body");
     for (name, value) in [
         ("connection", "x-api-key, close"),
@@ -72,8 +70,7 @@ async fn a_post_without_a_body_says_so_and_a_get_says_nothing() {
             ))
             .await;
         }
-    })
-    .await;
+    });
     let client = client();
     let seen = client.send(post(&stub.uri(), "")).await.unwrap().body;
     assert!(
@@ -90,7 +87,7 @@ async fn a_post_without_a_body_says_so_and_a_get_says_nothing() {
 
 #[tokio::test]
 async fn requests_in_sequence_share_one_connection() {
-    let stub = Stub::answering(OK).await;
+    let stub = Stub::answering(OK);
     let client = client();
     for _ in 0..20 {
         assert_eq!(
@@ -105,14 +102,14 @@ async fn requests_in_sequence_share_one_connection() {
 async fn chunked_answers_and_empty_ones_keep_the_connection_too() {
     let chunked =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
-    let stub = Stub::answering(chunked).await;
+    let stub = Stub::answering(chunked);
     let client = client();
     for _ in 0..5 {
         assert_eq!(client.send(get(&stub.uri())).await.unwrap().body, "abcde");
     }
     assert_eq!(stub.accepts(), 1);
 
-    let stub = Stub::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let stub = Stub::answering("HTTP/1.1 204 No Content\r\n\r\n");
     for _ in 0..5 {
         assert!(client.send(get(&stub.uri())).await.unwrap().body.is_empty());
     }
@@ -121,7 +118,7 @@ async fn chunked_answers_and_empty_ones_keep_the_connection_too() {
 
 #[tokio::test]
 async fn requests_at_once_use_a_connection_each_and_leave_them_for_later() {
-    let stub = Stub::answering(OK).await;
+    let stub = Stub::answering(OK);
     let client = Arc::new(client());
     for _ in 0..2 {
         let calls: Vec<_> = (0..10)
@@ -141,8 +138,7 @@ async fn requests_at_once_use_a_connection_each_and_leave_them_for_later() {
 #[tokio::test]
 async fn a_connection_that_the_backend_ends_is_not_used_again() {
     let stub =
-        Stub::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-            .await;
+        Stub::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
     let client = client();
     for _ in 0..3 {
         assert_eq!(client.send(get(&stub.uri())).await.unwrap().body, "ok");
@@ -155,8 +151,7 @@ async fn a_body_that_ends_with_the_connection_is_whole() {
     let stub = Stub::start(|mut peer| async move {
         peer.request().await;
         peer.say("HTTP/1.0 200 OK\r\n\r\nuntil the end").await;
-    })
-    .await;
+    });
     let client = client();
     for _ in 0..2 {
         assert_eq!(
@@ -171,8 +166,7 @@ async fn a_body_that_ends_with_the_connection_is_whole() {
 async fn bytes_after_an_answer_end_the_connection_and_are_nobodys_answer() {
     let stub = Stub::answering(format!(
         "{OK}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
-    ))
-    .await;
+    ));
     let client = client();
     for _ in 0..5 {
         assert_eq!(client.send(get(&stub.uri())).await.unwrap().body, "ok");
@@ -186,8 +180,7 @@ async fn a_dead_idle_connection_is_replaced_and_the_request_sent_once() {
         // Each connection serves one request, then closes without having said so.
         peer.request().await;
         peer.say(OK).await;
-    })
-    .await;
+    });
     let client = client();
     for _ in 0..50 {
         assert_eq!(
@@ -248,8 +241,7 @@ async fn a_request_that_the_backend_has_read_is_never_repeated() {
             peer.request().await;
         }
         peer.reset();
-    })
-    .await;
+    });
     let client = client();
     client.send(post(&stub.uri(), "first")).await.unwrap();
     let error = client.send(post(&stub.uri(), "second")).await.unwrap_err();
@@ -269,7 +261,7 @@ async fn a_request_that_the_backend_has_read_is_never_repeated() {
 
 #[tokio::test]
 async fn a_fresh_connection_that_closes_at_once_is_an_error_and_no_loop() {
-    let stub = Stub::start(|peer| async move { drop(peer) }).await;
+    let stub = Stub::start(|peer| async move { drop(peer) });
     let error = client().send(post(&stub.uri(), "x")).await.unwrap_err();
     assert!(matches!(error, BackendError::Broken { .. }), "{error}");
     assert_eq!(stub.accepts(), 1);
@@ -291,8 +283,7 @@ async fn unused_connections_close_after_their_time() {
             }
             seen.fetch_add(1, Ordering::SeqCst);
         }
-    })
-    .await;
+    });
     let client = HttpClient::new(config);
     for round in 1..=2 {
         client.send(get(&stub.uri())).await.unwrap();
@@ -316,8 +307,7 @@ async fn no_more_unused_connections_are_kept_than_allowed() {
                 }
                 seen.fetch_sub(1, Ordering::SeqCst);
             }
-        })
-        .await;
+        });
         let config = HttpClientConfig {
             max_idle_per_origin: max_per_origin,
             max_idle,
@@ -350,8 +340,7 @@ async fn dropping_the_client_closes_its_connections() {
             }
             seen.fetch_add(1, Ordering::SeqCst);
         }
-    })
-    .await;
+    });
     let client = client();
     client.send(get(&stub.uri())).await.unwrap();
     drop(client);
@@ -363,7 +352,7 @@ async fn a_connection_is_not_used_past_the_backends_promise() {
     for (promise, accepts) in [("timeout=1", 3), ("timeout=60", 1)] {
         let answer =
             format!("HTTP/1.1 200 OK\r\nKeep-Alive: {promise}\r\nContent-Length: 2\r\n\r\nok");
-        let stub = Stub::answering(answer).await;
+        let stub = Stub::answering(answer);
         let client = client();
         for _ in 0..3 {
             client.send(get(&stub.uri())).await.unwrap();
@@ -385,8 +374,7 @@ async fn an_early_answer_does_not_let_the_next_request_into_a_half_sent_one() {
         peer.say("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
             .await;
         tokio::time::sleep(PATIENCE).await;
-    })
-    .await;
+    });
     let client = client();
     let response = client.send(post(&stub.uri(), body)).await.unwrap();
     assert_eq!(response.status, StatusCode::PAYLOAD_TOO_LARGE);
@@ -405,8 +393,7 @@ async fn giving_a_call_up_closes_its_connection() {
             peer.linger().await;
             seen.fetch_add(1, Ordering::SeqCst);
         }
-    })
-    .await;
+    });
     let (client, request) = (client(), get(&stub.uri()));
     let call = tokio::spawn(async move {
         let _ = client.send(request).await;

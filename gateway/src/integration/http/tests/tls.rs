@@ -16,7 +16,7 @@ const CERTIFICATE: &[u8] = include_bytes!("../../testdata/server.pem");
 const KEY: &[u8] = include_bytes!("../../testdata/server.key");
 
 /// A TLS backend that is `localhost` and 127.0.0.1, and speaks these protocols.
-async fn start(protocols: &[&str]) -> Stub {
+fn start(protocols: &[&str]) -> Stub {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -53,7 +53,6 @@ async fn start(protocols: &[&str]) -> Stub {
             }
         }
     })
-    .await
 }
 
 fn trusting() -> HttpClient {
@@ -77,7 +76,7 @@ fn over(version: BackendVersion, stub: &Stub) -> BackendRequest {
 }
 
 async fn check(protocols: &[&str], version: BackendVersion, expected: &str) {
-    let stub = start(protocols).await;
+    let stub = start(protocols);
     let client = trusting();
     for _ in 0..3 {
         let response = client.send(over(version, &stub)).await.unwrap();
@@ -106,7 +105,7 @@ async fn both_sides_agree_on_the_best_http_that_they_share() {
 #[tokio::test]
 async fn http2_is_not_taken_for_granted() {
     for protocols in [&["http/1.1"][..], &[]] {
-        let stub = start(protocols).await;
+        let stub = start(protocols);
         let error = trusting()
             .send(over(BackendVersion::Http2, &stub))
             .await
@@ -118,7 +117,7 @@ async fn http2_is_not_taken_for_granted() {
 
 #[tokio::test]
 async fn calls_at_once_end_up_on_one_http2_connection() {
-    let stub = start(&["h2"]).await;
+    let stub = start(&["h2"]);
     let client = Arc::new(trusting());
     for _ in 0..2 {
         let calls: Vec<_> = (0..20)
@@ -142,7 +141,7 @@ async fn calls_at_once_end_up_on_one_http2_connection() {
 
 #[tokio::test]
 async fn an_unknown_authority_is_not_trusted() {
-    let stub = start(&["http/1.1"]).await;
+    let stub = start(&["http/1.1"]);
     let roots = TlsRoots::of(RootCertStore::empty());
     let config = HttpClientConfig {
         tls_roots: Arc::new(roots),
@@ -158,7 +157,7 @@ async fn an_unknown_authority_is_not_trusted() {
 
 #[tokio::test]
 async fn a_certificate_for_another_name_is_not_trusted() {
-    let stub = start(&["http/1.1"]).await;
+    let stub = start(&["http/1.1"]);
     let port = stub.address.port();
     let client = trusting();
     assert!(
@@ -180,8 +179,7 @@ async fn a_backend_without_tls_is_a_failed_handshake() {
     let stub = Stub::start(|mut peer| async move {
         peer.say("HTTP/1.1 400 Bad Request\r\n\r\n").await;
         peer.linger().await;
-    })
-    .await;
+    });
     let error = trusting()
         .send(over(BackendVersion::Auto, &stub))
         .await
@@ -191,7 +189,7 @@ async fn a_backend_without_tls_is_a_failed_handshake() {
 
 #[tokio::test]
 async fn a_handshake_that_never_ends_costs_the_connect_timeout() {
-    let stub = Stub::start(Peer::linger).await;
+    let stub = Stub::start(Peer::linger);
     let config = HttpClientConfig {
         connect_timeout: Duration::from_millis(200),
         ..HttpClientConfig::default()
