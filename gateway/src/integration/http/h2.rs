@@ -241,3 +241,43 @@ async fn reap(slots: Weak<Mutex<Slots>>) {
 fn lock(slots: &Mutex<Slots>) -> MutexGuard<'_, Slots> {
     slots.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shared_connection_is_kept_while_it_is_used_and_for_a_while_after() {
+        let (ours, _theirs) = tokio::io::duplex(1 << 16);
+        let settings = Http2Settings::new(&HttpClientConfig::default());
+        let connection = Arc::new(settings.start(ours).await.unwrap());
+        let origin = Origin::of(&http::Uri::from_static("http://a.example")).unwrap();
+        let shared = Http2Connections::default();
+        let in_use = shared.offer(&origin, connection);
+
+        let sweep = |after| lock(&shared.slots).sweep(Instant::now() + after);
+        sweep(IDLE_TIMEOUT * 2);
+        assert!(shared.current(&origin).is_some());
+        drop(in_use);
+        sweep(IDLE_TIMEOUT / 2);
+        assert!(shared.current(&origin).is_some() && shared.expects(&origin));
+        sweep(IDLE_TIMEOUT * 2);
+        assert!(shared.current(&origin).is_none());
+    }
+
+    #[tokio::test]
+    async fn the_first_of_two_new_connections_is_shared() {
+        let settings = Http2Settings::new(&HttpClientConfig::default());
+        let (one, _peer) = tokio::io::duplex(1 << 16);
+        let (two, _other) = tokio::io::duplex(1 << 16);
+        let origin = Origin::of(&http::Uri::from_static("http://a.example")).unwrap();
+        let shared = Http2Connections::default();
+        let first = shared.offer(&origin, Arc::new(settings.start(one).await.unwrap()));
+        let second = shared.offer(&origin, Arc::new(settings.start(two).await.unwrap()));
+        assert!(Arc::ptr_eq(&first, &second));
+        shared.forget(&origin, &first);
+        assert!(shared.current(&origin).is_none());
+        shared.unexpect(&origin);
+        assert!(!shared.expects(&origin));
+    }
+}

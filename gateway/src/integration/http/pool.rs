@@ -89,16 +89,14 @@ impl IdlePool {
         if shelves.total >= self.max_total {
             shelves.evict();
         }
-        if !shelves.origins.contains_key(origin) {
-            shelves.origins.insert(origin.clone(), Vec::new());
-        }
         let Shelves {
             origins,
             total,
             reaping,
         } = &mut *shelves;
-        let Some(shelf) = origins.get_mut(origin) else {
-            return;
+        let shelf = match origins.get_mut(origin) {
+            Some(shelf) => shelf,
+            None => origins.entry(origin.clone()).or_default(),
         };
         if shelf.len() >= self.max_per_origin {
             shelf.remove(0);
