@@ -173,10 +173,8 @@ impl HttpClient {
         mut outgoing: Outgoing,
         progress: &Progress,
     ) -> Result<BackendResponse, BackendError> {
-        let mut may_repeat = true;
         let (mut link, reused) = self.link(origin, version, true).await?;
-        // A new connection that closes at once would close again; a refused stream is an invitation to come back.
-        let mut repeatable = |refused| std::mem::take(&mut may_repeat) && (reused || refused);
+        let mut repeated = false;
         loop {
             progress.set(true);
             let attempt = match &mut link {
@@ -196,9 +194,11 @@ impl HttpClient {
             if let (Link::Http2(connection), false) = (&link, refused) {
                 self.shared.forget(origin, connection);
             }
-            if !repeatable(refused) {
+            // A new connection that closes at once would close again; a refused stream is an invitation to come back.
+            if repeated || !(reused || refused) {
                 return Err(error::broken(origin, &error, false));
             }
+            repeated = true;
             outgoing = *request;
             link = self.link(origin, version, false).await?.0;
         }
