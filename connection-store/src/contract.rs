@@ -50,7 +50,10 @@ async fn list(store: &dyn ConnectionStore, filter: Filter) -> Vec<ConnectionReco
 async fn a_registered_connection_is_listed_until_it_is_unregistered(store: &dyn ConnectionStore) {
     let one = record(1, "chat", "dev");
     assert_eq!(store.register(one.clone()).await, Ok(Registration::Done));
-    assert_eq!(list(store, Filter::default()).await, std::slice::from_ref(&one));
+    assert_eq!(
+        list(store, Filter::default()).await,
+        std::slice::from_ref(&one)
+    );
     store
         .unregister(&one.connection.id)
         .await

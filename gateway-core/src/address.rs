@@ -160,6 +160,9 @@ impl Directory {
 
     /// True for a name that the operator configured, whatever its port.
     pub fn is_own_name(&self, name: &str) -> bool {
+        if name.is_empty() {
+            return false;
+        }
         self.hostnames
             .iter()
             .any(|own| own.eq_ignore_ascii_case(name))

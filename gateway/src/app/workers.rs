@@ -73,7 +73,7 @@ async fn work(
     let public = tokio::net::TcpListener::from_std(public)?;
     let management = tokio::net::TcpListener::from_std(management)?;
     let server = &shared.config.server;
-    let client = HttpClient::new(HttpClientConfig {
+    let client = HttpClient::new(&HttpClientConfig {
         allow_link_local: server.allow_link_local_backends,
         tls_roots: Arc::clone(&shared.roots),
         ..HttpClientConfig::default()

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 pub use self::endpoints::{FunctionPlace, LambdaEndpoints};
 use self::http::{BackendError, BackendRequest, BackendVersion, HttpClient};
 
+/// What a backend may always answer, even where no client could be sent as much: a page of an error, a redirect.
+const LEAST_RESPONSE_BYTES: usize = 1024 * 1024;
+
 /// The backends of one worker thread.
 #[derive(Debug)]
 pub struct Integrations {
@@ -25,10 +28,11 @@ impl Integrations {
         Self { http, lambda }
     }
 
-    /// Calls the backend; over at `deadline` at the latest.
+    /// Calls the backend; over at `deadline` at the latest. `max_reply_bytes` is what a client could be sent.
     pub async fn invoke(
         &self,
         request: IntegrationRequest<'_>,
+        max_reply_bytes: usize,
         deadline: Instant,
     ) -> Result<BackendAnswer, Failure> {
         match request {
@@ -51,6 +55,7 @@ impl Integrations {
                     headers,
                     body,
                     version,
+                    max_response_bytes: max_reply_bytes.max(LEAST_RESPONSE_BYTES),
                     deadline,
                 };
                 let response = self

@@ -3,6 +3,7 @@
 mod deliver;
 mod drain;
 mod outlet;
+mod rates;
 mod sessions;
 mod stages;
 

@@ -1,6 +1,7 @@
 //! What is deployed on this node: compiled stages, swapped in whole, with the counters that limit them.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -9,6 +10,7 @@ use gateway_core::limit::Bucket;
 use gateway_core::live::{LiveRoute, LiveStage};
 use tokio::sync::Semaphore;
 
+use super::rates::AddressRates;
 use crate::env;
 
 /// One compiled stage with its run-time counters.
@@ -21,6 +23,7 @@ pub struct Deployed {
     in_flight: Vec<Arc<Semaphore>>,
     throttles: Vec<Option<Mutex<Bucket>>>,
     connects: Option<Mutex<Bucket>>,
+    addresses: Option<AddressRates>,
 }
 
 impl Deployed {
@@ -41,12 +44,17 @@ impl Deployed {
             .limits
             .connects_per_second
             .map(|rate| Mutex::new(Bucket::per_second(rate)));
+        let addresses = live
+            .limits
+            .messages_per_second_per_address
+            .map(AddressRates::new);
         Self {
             live,
             callback_url,
             in_flight,
             throttles,
             connects,
+            addresses,
         }
     }
 
@@ -58,6 +66,13 @@ impl Deployed {
     /// Takes one call of a route.
     pub fn admit(&self, route: &LiveRoute) -> bool {
         take(self.throttles[route.index].as_ref())
+    }
+
+    /// Takes one message of a client's address.
+    pub fn admit_address(&self, address: IpAddr) -> bool {
+        self.addresses
+            .as_ref()
+            .is_none_or(|rates| rates.admit(address, env::now()))
     }
 
     /// Takes one handshake.

@@ -13,6 +13,9 @@ use crate::integration::Integrations;
 use crate::node::Deployed;
 use crate::observe::{Observe, Record};
 
+/// What a backend may answer where the API sets no limit to a message.
+const UNLIMITED_REPLY_BYTES: usize = 64 * 1024 * 1024;
+
 /// The stations with what they need; one for each worker thread.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -150,7 +153,9 @@ impl Pipeline {
                     Failure::Internal("the integration's permits were closed".to_owned())
                 })?,
         };
-        self.integrations.invoke(request, deadline).await
+        let max_reply = stage.live.limits.max_message_bytes;
+        let max_reply = max_reply.map_or(UNLIMITED_REPLY_BYTES, |bytes| bytes as usize);
+        self.integrations.invoke(request, max_reply, deadline).await
     }
 
     fn record(

@@ -91,12 +91,20 @@ impl Message {
     }
 }
 
+/// A message with its route.
+struct Prepared {
+    message: Message,
+    route: Result<Arc<LiveRoute>, Failure>,
+}
+
 struct Socket<'a> {
     door: &'a Arc<WebSocketDoor>,
     live: &'a Arc<LiveConnection>,
     deployed: Arc<Deployed>,
     rules: Session,
     decoder: Decoder,
+    /// The message that starts next.
+    next: Option<Prepared>,
     waiting: VecDeque<Message>,
     waiting_bytes: usize,
     /// Read but not decoded yet, because the queue was full.
@@ -117,6 +125,7 @@ impl<'a> Socket<'a> {
             deployed,
             rules,
             decoder: Decoder::default(),
+            next: None,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             backlog: rest,
@@ -271,6 +280,14 @@ impl<'a> Socket<'a> {
         };
         self.rules.receive(Received::Message, now)?;
         self.live.outlet.touch();
+        if !self.deployed.admit_address(self.live.connection.source_ip) {
+            // Not worth a task: the frame is dropped where the client does not even read.
+            let frame = self
+                .door
+                .refuse_message(self.live, &self.deployed, &message);
+            self.live.outlet.push(frame);
+            return Ok(());
+        }
         self.waiting_bytes += message.len();
         self.waiting.push_back(message);
         Ok(())
@@ -288,27 +305,40 @@ impl<'a> Socket<'a> {
         self.paused = paused;
     }
 
-    /// True where the first waiting message may start now.
+    /// Gives the first waiting message its route, with what is deployed at this moment: a deployment reaches open
+    /// connections with their next message.
+    fn prepare(&mut self) {
+        if self.next.is_some() {
+            return;
+        }
+        let Some(message) = self.waiting.pop_front() else {
+            return;
+        };
+        self.waiting_bytes -= message.len();
+        self.deployed = self.live.stage.load();
+        let route = select(&self.deployed, &message).map(Arc::clone);
+        self.next = Some(Prepared { message, route });
+    }
+
+    /// True where the first message may start now.
     fn can_start(&self) -> bool {
-        self.waiting.front().is_some_and(|message| {
-            let route = select(&self.deployed, message);
-            let concurrency = route.map_or(self.deployed.live.limits.concurrency, |route| {
-                route.concurrency
-            });
+        self.next.as_ref().is_some_and(|next| {
+            let usual = self.deployed.live.limits.concurrency;
+            let concurrency = next.route.as_ref().map_or(usual, |route| route.concurrency);
             self.live.in_flight() < concurrency
         })
     }
 
     /// Starts messages in the order in which they came; a message never overtakes an earlier one.
     fn start_messages(&mut self) {
-        while self.can_start() {
-            let Some(message) = self.waiting.pop_front() else {
+        loop {
+            self.prepare();
+            if !self.can_start() {
+                return;
+            }
+            let Some(Prepared { message, route }) = self.next.take() else {
                 return;
             };
-            self.waiting_bytes -= message.len();
-            // The snapshot of this moment: a deployment reaches open connections with their next message.
-            self.deployed = self.live.stage.load();
-            let route = select(&self.deployed, &message).map(Arc::clone);
             let running = self.live.start();
             let (door, live) = (Arc::clone(self.door), Arc::clone(self.live));
             let deployed = Arc::clone(&self.deployed);
@@ -388,7 +418,8 @@ impl<'a> Socket<'a> {
         poll_fn(|cx| {
             self.live.outlet.register(cx);
             self.start_messages();
-            let done = self.waiting.is_empty() && self.live.in_flight() == 0;
+            let started = self.waiting.is_empty() && self.next.is_none();
+            let done = started && self.live.in_flight() == 0;
             if done { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -405,18 +436,8 @@ impl WebSocketDoor {
         message: Message,
     ) {
         let body = message.bytes();
-        let call = Call {
-            connection: &live.connection,
-            event: Event::Message {
-                id: RequestId::new(env::random()),
-                body: &body,
-                text: message.text(),
-            },
-            route_key: route.as_ref().map_or("$default", |route| &route.route_key),
-            request_id: RequestId::new(env::random()),
-            time: env::wall(),
-            trace: env::random(),
-        };
+        let route_key = route.as_ref().map_or("$default", |route| &route.route_key);
+        let call = message_call(live, &body, message.text(), route_key);
         let reply = match &route {
             Ok(route) => self.pipeline.message(deployed, route, &call).await,
             Err(failure) => {
@@ -427,10 +448,9 @@ impl WebSocketDoor {
         let limits = &deployed.live.limits;
         let reply = reply.and_then(|reply| match (reply, limits.max_message_bytes) {
             (Reply::Body(body), Some(limit)) if body.len() > limit as usize => {
-                let failure = Failure::Configuration(format!(
-                    "the reply has {} bytes, over {limit}",
-                    body.len()
-                ));
+                let bytes = body.len();
+                let failure =
+                    Failure::Configuration(format!("the reply has {bytes} bytes, over {limit}"));
                 self.pipeline.refuse(deployed, &call, &failure);
                 Err(failure)
             }
@@ -439,17 +459,51 @@ impl WebSocketDoor {
         let frame = match reply {
             Ok(Reply::Silent) => return,
             Ok(Reply::Body(body)) => node::encode(limits, &body, None),
-            Err(failure) => {
-                let (connection_id, request_id) =
-                    (live.connection.id.to_string(), call.request_id.to_string());
-                let text = failure.frame(&connection_id, &request_id);
-                node::encode(limits, text.as_bytes(), Some(codec::FrameKind::Text))
-            }
+            Err(failure) => error_frame(limits, &call, &failure),
         };
         if live.outlet.reply(frame).await == Pushed::Accepted {
             self.observe.metrics.sent();
         }
     }
+
+    /// The error frame of a message that came too fast from its address.
+    fn refuse_message(
+        &self,
+        live: &LiveConnection,
+        deployed: &Deployed,
+        message: &Message,
+    ) -> Bytes {
+        let body = message.bytes();
+        let call = message_call(live, &body, message.text(), "$default");
+        self.pipeline.refuse(deployed, &call, &Failure::Throttled);
+        error_frame(&deployed.live.limits, &call, &Failure::Throttled)
+    }
+}
+
+fn message_call<'a>(
+    live: &'a LiveConnection,
+    body: &'a Bytes,
+    text: Option<&'a str>,
+    route_key: &'a str,
+) -> Call<'a> {
+    Call {
+        connection: &live.connection,
+        event: Event::Message {
+            id: RequestId::new(env::random()),
+            body,
+            text,
+        },
+        route_key,
+        request_id: RequestId::new(env::random()),
+        time: env::wall(),
+        trace: env::random(),
+    }
+}
+
+fn error_frame(limits: &Limits, call: &Call<'_>, failure: &Failure) -> Bytes {
+    let (connection_id, request_id) = (call.connection.id.to_string(), call.request_id.to_string());
+    let text = failure.frame(&connection_id, &request_id);
+    node::encode(limits, text.as_bytes(), Some(codec::FrameKind::Text))
 }
 
 fn select<'d>(deployed: &'d Deployed, message: &Message) -> Result<&'d Arc<LiveRoute>, Failure> {

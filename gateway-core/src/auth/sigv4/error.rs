@@ -41,8 +41,9 @@ impl SignatureError {
     /// The HTTP status of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::IncompleteSignature(_) => 400,
-            Self::MissingToken
+            // DynamoDB answers this with 400; execute-api was captured answering 403.
+            Self::IncompleteSignature(_)
+            | Self::MissingToken
             | Self::Misapplied(_)
             | Self::InvalidSignature { .. }
             | Self::UnrecognizedClient

@@ -51,8 +51,6 @@ pub struct HttpClientConfig {
     /// How long an unused HTTP/1.1 connection is kept. Shorter than the backend's own limit, or requests are lost in the
     /// instant in which both sides act; a `Keep-Alive: timeout=` in an answer shortens it further.
     pub idle_timeout: Duration,
-    /// The largest response body, in bytes.
-    pub max_response_bytes: usize,
     /// The largest number of headers in a response.
     pub max_response_headers: usize,
     /// The largest size of a response's status line and headers, in bytes; at least 8 KiB.
@@ -65,14 +63,13 @@ pub struct HttpClientConfig {
 
 impl Default for HttpClientConfig {
     /// 5 s to connect; 64 unused connections an origin, 256 in all, for 4 s (Node.js, Apache and uvicorn close after 5 s);
-    /// 10 MiB, 100 headers, 64 KiB of them; no link-local addresses; the system's authorities.
+    /// 100 headers in a response, 64 KiB of them; no link-local addresses; the system's authorities.
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
             max_idle_per_origin: 64,
             max_idle: 256,
             idle_timeout: Duration::from_secs(4),
-            max_response_bytes: 10 << 20,
             max_response_headers: 100,
             max_response_header_bytes: 64 << 10,
             allow_link_local: false,
@@ -106,6 +103,8 @@ pub struct BackendRequest {
     pub body: Bytes,
     /// Which HTTP to speak.
     pub version: BackendVersion,
+    /// The largest response body that is of use, in bytes; a larger one is a failed call, found before it fills memory.
+    pub max_response_bytes: usize,
     /// When the call ends, whatever it is doing.
     pub deadline: Instant,
 }
@@ -124,7 +123,6 @@ pub struct BackendResponse {
 /// The backend connections of one worker thread.
 #[derive(Debug)]
 pub struct HttpClient {
-    config: HttpClientConfig,
     connector: Connector,
     idle: IdlePool,
     shared: Http2Connections,
@@ -132,16 +130,15 @@ pub struct HttpClient {
 
 impl HttpClient {
     /// A client without connections. It opens them on the runtime that `send` is called on.
-    pub fn new(config: HttpClientConfig) -> Self {
+    pub fn new(config: &HttpClientConfig) -> Self {
         Self {
-            connector: Connector::new(&config),
+            connector: Connector::new(config),
             idle: IdlePool::new(
                 config.max_idle_per_origin,
                 config.max_idle,
                 config.idle_timeout,
             ),
             shared: Http2Connections::default(),
-            config,
         }
     }
 
@@ -151,11 +148,12 @@ impl HttpClient {
     pub async fn send(&self, request: BackendRequest) -> Result<BackendResponse, BackendError> {
         let origin = Origin::of(&request.uri)?;
         let (version, deadline) = (request.version, request.deadline);
+        let limit = request.max_response_bytes;
         let outgoing = Outgoing::new(&origin, request)?;
         let progress = Progress::default();
         // `timeout_at` polls once even when the time is over; a call that is already late must not reach the backend.
         if Instant::now() < deadline {
-            let exchange = self.exchange(&origin, version, outgoing, &progress);
+            let exchange = self.exchange(&origin, version, limit, outgoing, &progress);
             if let Ok(result) = timeout_at(deadline, exchange).await {
                 return result;
             }
@@ -170,6 +168,7 @@ impl HttpClient {
         &self,
         origin: &Origin,
         version: BackendVersion,
+        limit: usize,
         mut outgoing: Outgoing,
         progress: &Progress,
     ) -> Result<BackendResponse, BackendError> {
@@ -182,7 +181,7 @@ impl HttpClient {
                 Link::Http2(connection) => connection.send(outgoing).await,
             };
             let (request, error, refused) = match attempt {
-                Ok(response) => return self.finish(origin, link, response).await,
+                Ok(response) => return self.finish(origin, limit, link, response).await,
                 Err(Attempt::Failed(error)) => return Err(error::broken(origin, &error, true)),
                 Err(Attempt::NotSent {
                     request,
@@ -262,6 +261,7 @@ impl HttpClient {
     async fn finish(
         &self,
         origin: &Origin,
+        limit: usize,
         link: Link,
         response: http::Response<Incoming>,
     ) -> Result<BackendResponse, BackendError> {
@@ -274,7 +274,7 @@ impl HttpClient {
                 may_have_been_sent: true,
             });
         }
-        let body = body::collect(origin, body, self.config.max_response_bytes).await?;
+        let body = body::collect(origin, body, limit).await?;
         if let Link::Http1(connection) = link {
             self.idle.put(origin, connection, &head.headers);
         }

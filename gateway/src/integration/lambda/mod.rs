@@ -198,6 +198,8 @@ pub fn invoke_request(
         headers,
         body: event,
         version: BackendVersion::Auto,
+        // One more than a function may return, so that the size is judged where the words for it are.
+        max_response_bytes: MAX_RESPONSE_BYTES + 1,
         deadline,
     })
 }

@@ -334,7 +334,7 @@ async fn an_invocation_goes_out_and_its_outcome_comes_back() {
             .unwrap();
         String::from_utf8(seen).unwrap()
     });
-    let client = HttpClient::new(crate::integration::http::HttpClientConfig::default());
+    let client = HttpClient::new(&crate::integration::http::HttpClientConfig::default());
     let target = LambdaTarget::parse("chat:live").unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     let event = Bytes::from_static(b"{\"a\":1}");

@@ -46,7 +46,7 @@ fn every_refusal_has_its_status_and_type() {
     );
     check(
         &SignatureError::IncompleteSignature(text()),
-        400,
+        403,
         "IncompleteSignatureException",
         "words",
     );
@@ -95,33 +95,33 @@ fn check_header(authorization: &str, expected: &str) {
 
 #[test]
 fn malformed_authorization_headers_are_refused() {
-    let no_pair = "400 Invalid key=value pair (missing equal-sign) in Authorization header (hashed \
+    let no_pair = "403 Invalid key=value pair (missing equal-sign) in Authorization header (hashed \
                    with SHA-256 and encoded with Base64): '";
-    let five = "400 Credential must have exactly 5 slash-delimited elements, e.g. \
+    let five = "403 Credential must have exactly 5 slash-delimited elements, e.g. \
                 keyid/date/region/service/term, got '";
-    let list = "400 SignedHeaders must be";
-    let line = "400 The Authorization header is not a line of text";
+    let list = "403 SignedHeaders must be";
+    let line = "403 The Authorization header is not a line of text";
     let mismatch = "403 The request signature we calculated does not match";
     check_header("", "403 Missing Authentication Token");
-    check_header("AWS4-HMAC-SHA256", &format!("400 {FULL_LIST}"));
-    check_header("AWS4-HMAC-SHA256 ", &format!("400 {FULL_LIST}(Hashed"));
+    check_header("AWS4-HMAC-SHA256", &format!("403 {FULL_LIST}"));
+    check_header("AWS4-HMAC-SHA256 ", &format!("403 {FULL_LIST}(Hashed"));
     check_header("Basic dXNlcjpwYXNz", no_pair);
-    check_header("Basic dXNlcjpwYXN=", &format!("400 {FULL_LIST}"));
+    check_header("Basic dXNlcjpwYXN=", &format!("403 {FULL_LIST}"));
     check_header(
         "Bearer abc",
         &format!("{no_pair}ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0='."),
     );
     check_header(
         "AWS4-HMAC-SHA256 ~ SignedHeaders=host",
-        "400 Authorization header requires 'Signature' parameter. (Hashed",
+        "403 Authorization header requires 'Signature' parameter. (Hashed",
     );
     check_header(
         "AWS4-HMAC-SHA256 ~, Signature=0",
-        "400 Authorization header requires 'SignedHeaders' parameter. (Hashed",
+        "403 Authorization header requires 'SignedHeaders' parameter. (Hashed",
     );
     check_header(
         "AWS4-HMAC-SHA256 SignedHeaders=host, Signature=0",
-        "400 Authorization header requires 'Credential' parameter. (Hashed",
+        "403 Authorization header requires 'Credential' parameter. (Hashed",
     );
     check_header("AWS4-HMAC-SHA256 ~, SignedHeaders=host, Signature", no_pair);
     check_header(
@@ -130,23 +130,23 @@ fn malformed_authorization_headers_are_refused() {
     );
     check_header(
         "AWS4-HMAC-SHA256 ~, ~, SignedHeaders=host, Signature=0",
-        "400 Authorization header has 'Credential' more than once.",
+        "403 Authorization header has 'Credential' more than once.",
     );
     check_header(
         "AWS4-HMAC-SHA256 ~, SignedHeaders=host, Signature=0, Signature=0",
-        "400 Authorization header has 'Signature' more than once.",
+        "403 Authorization header has 'Signature' more than once.",
     );
     check_header(
         "AWS4-HMAC-SHA512 ~, SignedHeaders=host, Signature=0",
-        "400 Unsupported AWS 'algorithm': 'AWS4-HMAC-SHA512'",
+        "403 Unsupported AWS 'algorithm': 'AWS4-HMAC-SHA512'",
     );
     check_header(
         "aws4-hmac-sha256 ~, SignedHeaders=host, Signature=0",
-        "400 Unsupported AWS 'algorithm': 'aws4-hmac-sha256'",
+        "403 Unsupported AWS 'algorithm': 'aws4-hmac-sha256'",
     );
     check_header(
         "AWS4-ECDSA-P256-SHA256 Credential=AKIDEXAMPLE/20241111/execute-api/aws4_request, SignedHeaders=host;x-amz-region-set, Signature=30",
-        "400 Unsupported AWS 'algorithm': 'AWS4-ECDSA-P256-SHA256' (only AWS4-HMAC-SHA256 for now).",
+        "403 Unsupported AWS 'algorithm': 'AWS4-ECDSA-P256-SHA256' (only AWS4-HMAC-SHA256 for now).",
     );
     check_header(
         "AWS4-HMAC-SHA256 Credential=, SignedHeaders=host, Signature=0",
@@ -362,8 +362,8 @@ fn malformed_presigned_urls_are_refused() {
         kept.join("&")
     };
     let with = |name: &str, value: &str| format!("{}&{name}={value}", without(name));
-    let expires = "400 X-Amz-Expires must be a number of seconds from 0 to 604800.";
-    let date = "400 Date must be in ISO-8601 'basic format'.";
+    let expires = "403 X-Amz-Expires must be a number of seconds from 0 to 604800.";
+    let date = "403 Date must be in ISO-8601 'basic format'.";
 
     check(
         &full,
@@ -377,7 +377,7 @@ fn malformed_presigned_urls_are_refused() {
     check("x-amz-signature=0", "403 Missing Authentication Token");
     check(
         "X-Amz-Signature=0",
-        "400 AWS query-string parameters must include 'X-Amz-Algorithm'. AWS query-string \
+        "403 AWS query-string parameters must include 'X-Amz-Algorithm'. AWS query-string \
          parameters must include 'X-Amz-Credential'. AWS query-string parameters must include \
          'X-Amz-SignedHeaders'. AWS query-string parameters must include 'X-Amz-Date'. Re-examine \
          the query-string parameters.",
@@ -393,38 +393,38 @@ fn malformed_presigned_urls_are_refused() {
         let query = without(&format!("{name}="));
         check(
             &query,
-            &format!("400 AWS query-string parameters must include '{name}'. Re-examine"),
+            &format!("403 AWS query-string parameters must include '{name}'. Re-examine"),
         );
         let query = format!("{full}&{name}=x");
         check(
             &query,
-            &format!("400 Found '{name}' more than once in the query-string."),
+            &format!("403 Found '{name}' more than once in the query-string."),
         );
         check(
             &with(&format!("{name}="), "%ff").replace("==", "="),
-            &format!("400 The value of '{name}' is not UTF-8."),
+            &format!("403 The value of '{name}' is not UTF-8."),
         );
     }
     check(
         &format!("{full}&X-Amz-Expires=1"),
-        "400 Found 'X-Amz-Expires' more than once",
+        "403 Found 'X-Amz-Expires' more than once",
     );
     check(
         &format!("{full}&X-Amz-Security-Token=a&X-Amz-Security-Token=a"),
-        "400 Found 'X-Amz-Security-Token' more than once",
+        "403 Found 'X-Amz-Security-Token' more than once",
     );
     check(
         &with("X-Amz-Algorithm", "AWS4-HMAC-SHA1"),
-        "400 Unsupported AWS 'algorithm': 'AWS4-HMAC-SHA1'",
+        "403 Unsupported AWS 'algorithm': 'AWS4-HMAC-SHA1'",
     );
     let asymmetric = with("X-Amz-Algorithm", "AWS4-ECDSA-P256-SHA256").replace("%2Feu-west-1", "");
     check(
         &asymmetric,
-        "400 Unsupported AWS 'algorithm': 'AWS4-ECDSA-P256-SHA256'",
+        "403 Unsupported AWS 'algorithm': 'AWS4-ECDSA-P256-SHA256'",
     );
     check(
         &with("X-Amz-Credential", "AKIDEXAMPLE"),
-        "400 Credential must have exactly 5",
+        "403 Credential must have exactly 5",
     );
     check(
         &with(

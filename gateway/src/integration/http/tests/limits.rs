@@ -163,14 +163,11 @@ async fn an_endless_body_ends_at_the_size_limit() {
             let piece = format!("1000\r\n{}\r\n", "x".repeat(4096));
             while peer.stream.write_all(piece.as_bytes()).await.is_ok() {}
         });
-        let config = HttpClientConfig {
+        let request = BackendRequest {
             max_response_bytes: 1 << 20,
-            ..HttpClientConfig::default()
+            ..get(&stub.uri())
         };
-        let error = HttpClient::new(config)
-            .send(get(&stub.uri()))
-            .await
-            .unwrap_err();
+        let error = client().send(request).await.unwrap_err();
         assert!(
             matches!(
                 error,
@@ -207,11 +204,11 @@ async fn a_body_of_just_the_limit_is_whole() {
         let stub = Stub::answering(format!(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}0\r\n\r\n"
         ));
-        let config = HttpClientConfig {
+        let request = BackendRequest {
             max_response_bytes: 10_000,
-            ..HttpClientConfig::default()
+            ..get(&stub.uri())
         };
-        match HttpClient::new(config).send(get(&stub.uri())).await {
+        match client().send(request).await {
             Ok(response) => assert!(fits && response.body.len() == size, "{size}"),
             Err(error) => assert!(
                 !fits && matches!(error, BackendError::TooLarge { .. }),
@@ -325,7 +322,7 @@ async fn link_local_backends_are_called_where_that_is_allowed() {
         ..HttpClientConfig::default()
     };
     // Nobody can be expected there: the attempt is what counts.
-    let result = HttpClient::new(config)
+    let result = HttpClient::new(&config)
         .send(get("http://[fe80::1]:9/"))
         .await;
     assert!(

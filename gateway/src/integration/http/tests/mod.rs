@@ -152,7 +152,7 @@ impl Peer {
 }
 
 fn client() -> HttpClient {
-    HttpClient::new(HttpClientConfig::default())
+    HttpClient::new(&HttpClientConfig::default())
 }
 
 fn get(uri: &str) -> BackendRequest {
@@ -170,6 +170,7 @@ fn request(method: Method, uri: &str, body: &'static str) -> BackendRequest {
         headers: HeaderMap::new(),
         body: Bytes::from_static(body.as_bytes()),
         version: BackendVersion::Auto,
+        max_response_bytes: 10 << 20,
         deadline: Instant::now() + PATIENCE,
     }
 }

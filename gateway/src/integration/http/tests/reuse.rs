@@ -284,7 +284,7 @@ async fn unused_connections_close_after_their_time() {
             seen.fetch_add(1, Ordering::SeqCst);
         }
     });
-    let client = HttpClient::new(config);
+    let client = HttpClient::new(&config);
     for round in 1..=2 {
         client.send(get(&stub.uri())).await.unwrap();
         assert_eq!(closed.load(Ordering::SeqCst), round - 1);
@@ -313,7 +313,7 @@ async fn no_more_unused_connections_are_kept_than_allowed() {
             max_idle,
             ..HttpClientConfig::default()
         };
-        let client = Arc::new(HttpClient::new(config));
+        let client = Arc::new(HttpClient::new(&config));
         let calls: Vec<_> = (0..12)
             .map(|_| {
                 let (client, request) = (Arc::clone(&client), get(&stub.uri()));

@@ -64,7 +64,7 @@ fn trusting() -> HttpClient {
         tls_roots: Arc::new(TlsRoots::of(roots)),
         ..HttpClientConfig::default()
     };
-    HttpClient::new(config)
+    HttpClient::new(&config)
 }
 
 fn over(version: BackendVersion, stub: &Stub) -> BackendRequest {
@@ -147,7 +147,7 @@ async fn an_unknown_authority_is_not_trusted() {
         tls_roots: Arc::new(roots),
         ..HttpClientConfig::default()
     };
-    let error = HttpClient::new(config)
+    let error = HttpClient::new(&config)
         .send(over(BackendVersion::Auto, &stub))
         .await
         .unwrap_err();
@@ -195,7 +195,7 @@ async fn a_handshake_that_never_ends_costs_the_connect_timeout() {
         ..HttpClientConfig::default()
     };
     let begin = Instant::now();
-    let error = HttpClient::new(config)
+    let error = HttpClient::new(&config)
         .send(over(BackendVersion::Auto, &stub))
         .await
         .unwrap_err();
