@@ -298,7 +298,8 @@ impl<'a> Socket<'a> {
     }
 
     fn settle_pause(&mut self) {
-        let paused = !self.has_room();
+        // While bytes wait in the backlog nothing newer may be read: it would overtake them.
+        let paused = !self.has_room() || !self.backlog.is_empty();
         if self.paused && !paused {
             self.rules.resume(env::now());
         }

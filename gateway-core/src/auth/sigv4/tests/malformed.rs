@@ -254,7 +254,7 @@ fn keys_are_looked_up_only_if_they_can_be_keys() {
 #[test]
 fn an_authorization_header_must_be_text() {
     let request = Request::new("GET", "/", "", b"").with("authorization", b"AWS4 \xff".to_vec());
-    assert_eq!(request.verify(&example()).unwrap_err().status(), 400);
+    assert_eq!(request.verify(&example()).unwrap_err().status(), 403);
 }
 
 #[test]
