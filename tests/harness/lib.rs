@@ -1,1 +1,25 @@
 //! Starts what the specification needs, on free ports, and stops it by pid.
+//!
+//! In reading order: [`Gateway`] is the binary under test; [`Backend`], [`Lambda`] and [`RawBackend`] are what it
+//! calls; [`Client`], [`RawSocket`] and [`Request`] are who calls it; [`Table`] and [`eventually`] are how a test
+//! says what must hold. Everything listens on loopback, on a port that the system chose.
+
+mod answer;
+mod backend;
+mod client;
+mod gateway;
+mod lambda;
+mod raw;
+mod request;
+mod sigv4;
+mod wait;
+
+pub use answer::{HttpAnswer, read_answer};
+pub use backend::{Answer, Backend, Gate, Recorded};
+pub use client::{Client, Closed, Handshake, Opened};
+pub use gateway::{Exit, Gateway, GatewayCommand, check};
+pub use lambda::{Invocation, Lambda, LambdaAnswer};
+pub use raw::{Frame, RawBackend, RawSocket, frame};
+pub use request::Request;
+pub use sigv4::{Credentials, Signer};
+pub use wait::{PATIENCE, Table, eventually, within};

@@ -1,0 +1,380 @@
+//! The binary under test: started with a configuration, spoken to over its sockets, stopped by its pid.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::{Client, Handshake, HttpAnswer, Request, within};
+
+/// The longest start of an unoptimized binary on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// How a process ended.
+#[derive(Debug, Clone)]
+pub struct Exit {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// All it wrote to stdout.
+    pub stdout: String,
+    /// All it wrote to stderr.
+    pub stderr: String,
+}
+
+/// How the binary is to be started.
+#[derive(Debug)]
+pub struct GatewayCommand {
+    binary: PathBuf,
+    yaml: String,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    open_files: Option<u32>,
+}
+
+impl GatewayCommand {
+    /// `binary` (`WIREGATE_BIN` stands over it) with that configuration file.
+    pub fn new(binary: &str, yaml: &str) -> Self {
+        let binary = std::env::var("WIREGATE_BIN").unwrap_or_else(|_| binary.to_owned());
+        Self {
+            binary: binary.into(),
+            yaml: yaml.to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            open_files: None,
+        }
+    }
+
+    /// Adds an argument after those that set configuration and listeners.
+    #[must_use]
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Limits its open files, as `ulimit -n` does.
+    #[must_use]
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
+    /// Starts it and waits until it answers; fails the test if it ends instead.
+    pub async fn start(self) -> Gateway {
+        match self.try_start().await {
+            Ok(gateway) => gateway,
+            Err(exit) => panic!("the gateway did not start: {exit:#?}"),
+        }
+    }
+
+    /// Starts it and waits until it answers, or ends.
+    pub async fn try_start(self) -> Result<Gateway, Exit> {
+        let directory = TempDir::new().expect("a directory for the gateway");
+        let config = directory.path().join("wiregate.yaml");
+        fs::write(&config, &self.yaml).expect("a configuration file");
+        let mut command = self.command(directory.path(), &config);
+        command.stdin(Stdio::null());
+        command.stdout(Stdio::piped());
+        command.stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
+        let stdout = Lines::of(child.stdout.take().expect("a piped stdout"));
+        let stderr = Lines::of(child.stderr.take().expect("a piped stderr"));
+        let mut gateway = Gateway {
+            child,
+            config,
+            directory,
+            stdout,
+            stderr,
+            public: ([127, 0, 0, 1], 0).into(),
+            management: ([127, 0, 0, 1], 0).into(),
+            started: Instant::now(),
+        };
+        let ready = within(
+            START_LIMIT,
+            "the line that begins with `ready`",
+            async || {
+                if let Some(exit) = gateway.exited() {
+                    return Some(Err(exit));
+                }
+                gateway.stdout.ready().map(Ok)
+            },
+        )
+        .await?;
+        gateway.public = address(&ready, "public");
+        gateway.management = address(&ready, "management");
+        Ok(gateway)
+    }
+
+    fn command(&self, directory: &Path, config: &Path) -> Command {
+        let mut command = match self.open_files {
+            None => Command::new(&self.binary),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]);
+                shell.arg(&self.binary);
+                shell
+            }
+        };
+        command.arg("serve").arg("--config").arg(config);
+        command.args(["--listen", "127.0.0.1:0"]);
+        command.args(["--management-listen", "127.0.0.1:0"]);
+        command.arg("--data-dir").arg(directory.join("data"));
+        command.args(&self.args);
+        command.current_dir(directory);
+        for (name, _) in std::env::vars() {
+            if name.starts_with("WIREGATE_") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// Runs `wiregate check FILE` on that text.
+pub fn check(binary: &str, yaml: &str) -> Exit {
+    let binary = std::env::var("WIREGATE_BIN").unwrap_or_else(|_| binary.to_owned());
+    let directory = TempDir::new().expect("a directory for the file");
+    let config = directory.path().join("wiregate.yaml");
+    fs::write(&config, yaml).expect("a configuration file");
+    let output = Command::new(binary)
+        .arg("check")
+        .arg(&config)
+        .current_dir(directory.path())
+        .output()
+        .expect("the binary runs");
+    Exit {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A running gateway; killed when dropped, and its output shown if the test failed.
+#[derive(Debug)]
+pub struct Gateway {
+    child: Child,
+    config: PathBuf,
+    directory: TempDir,
+    stdout: Lines,
+    stderr: Lines,
+    public: SocketAddr,
+    management: SocketAddr,
+    started: Instant,
+}
+
+impl Gateway {
+    /// The clients' listener.
+    pub fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// The operators' listener.
+    pub fn management(&self) -> SocketAddr {
+        self.management
+    }
+
+    /// `ws://public{path}`.
+    pub fn ws_url(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.public)
+    }
+
+    /// The directory it runs in.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// An upgrade request to the clients' listener.
+    pub fn handshake(&self, path: &str) -> Handshake {
+        Handshake::to(self.public, path)
+    }
+
+    /// An open socket.
+    pub async fn connect(&self, path: &str) -> Client {
+        self.handshake(path).open().await
+    }
+
+    /// `POST /dev/@connections/{id}` on the operators' listener.
+    pub async fn push(&self, id: &str, body: impl AsRef<[u8]>) -> HttpAnswer {
+        Request::post(self.management, &callback(id), body)
+            .send()
+            .await
+    }
+
+    /// `GET /dev/@connections/{id}` on the operators' listener.
+    pub async fn connection(&self, id: &str) -> HttpAnswer {
+        Request::get(self.management, &callback(id)).send().await
+    }
+
+    /// `DELETE /dev/@connections/{id}` on the operators' listener.
+    pub async fn delete(&self, id: &str) -> HttpAnswer {
+        Request::delete(self.management, &callback(id)).send().await
+    }
+
+    /// Replaces its configuration file in one step, as editors and deployments do.
+    pub fn rewrite(&self, yaml: &str) {
+        let next = self.config.with_extension("next");
+        fs::write(&next, yaml).expect("a new configuration file");
+        fs::rename(&next, &self.config).expect("the new file takes the old one's place");
+    }
+
+    /// Sends a signal by name: `TERM`, `HUP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.child.id())])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+    }
+
+    /// Waits for its end; fails the test if it does not come.
+    pub async fn wait_exit(&mut self, limit: Duration) -> Exit {
+        within(limit, "the end of the process", async || self.exited()).await
+    }
+
+    /// How it ended, if it did.
+    pub fn exited(&mut self) -> Option<Exit> {
+        let status = self.child.try_wait().expect("the process is ours")?;
+        self.stdout.wait_for_end();
+        self.stderr.wait_for_end();
+        Some(Exit {
+            code: status.code(),
+            stdout: self.stdout.text(),
+            stderr: self.stderr.text(),
+        })
+    }
+
+    /// All it wrote so far, stdout before stderr.
+    pub fn output(&self) -> String {
+        format!("{}{}", self.stdout.text(), self.stderr.text())
+    }
+
+    /// The value of the metric lines whose name begins so, added up; `None` if there are none.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let page = Request::get(self.management, "/metrics")
+            .send()
+            .await
+            .text();
+        let values: Vec<f64> = page
+            .lines()
+            .filter(|line| line.starts_with(name))
+            .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+            .collect();
+        (!values.is_empty()).then(|| values.iter().sum())
+    }
+
+    /// Resident memory, bytes.
+    pub fn memory(&self) -> u64 {
+        let status = self.proc("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        kib.expect("the kernel knows the process") * 1024
+    }
+
+    /// Processor time used so far.
+    pub fn processor_time(&self) -> Duration {
+        let stat = self.proc("stat");
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|ticks| ticks.parse::<u64>().ok())
+            .sum();
+        // USER_HZ is 100 on every Linux that Rust runs on.
+        Duration::from_millis(ticks * 10)
+    }
+
+    fn proc(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap_or_default()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!(
+                "---- the gateway, {:?} after its start\n{}----",
+                self.started.elapsed(),
+                self.output()
+            );
+        }
+    }
+}
+
+fn callback(id: &str) -> String {
+    format!("/dev/@connections/{}", id.replace('=', "%3D"))
+}
+
+fn address(ready: &str, name: &str) -> SocketAddr {
+    let value = ready
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    value
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_else(|| panic!("no address `{name}=` in: {ready}"))
+}
+
+/// What a process writes, collected by a thread so that its pipe never fills.
+#[derive(Debug)]
+struct Lines {
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let sink = lines.clone();
+        let reader = std::thread::spawn(move || {
+            let mut pipe = BufReader::new(pipe);
+            let mut line = Vec::new();
+            while matches!(pipe.read_until(b'\n', &mut line), Ok(count) if count > 0) {
+                let text = String::from_utf8_lossy(&line).into_owned();
+                sink.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(text);
+                line.clear();
+            }
+        });
+        Self {
+            lines,
+            reader: Some(reader),
+        }
+    }
+
+    fn ready(&self) -> Option<String> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = lines
+            .iter()
+            .find(|line| line.starts_with("ready") && line.ends_with('\n'));
+        ready.cloned()
+    }
+
+    fn text(&self) -> String {
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .concat()
+    }
+
+    fn wait_for_end(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}

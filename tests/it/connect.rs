@@ -1,0 +1,587 @@
+//! Who is let in, and what each side learns during the handshake (data plane: admission and `$connect`).
+
+use std::time::Duration;
+
+use harness::{Answer, Backend, Gate, Handshake, Opened, RawBackend, Table};
+
+use crate::app::{self, App, error_frame, is_connection_id, is_request_id, is_uuid};
+
+#[tokio::test]
+async fn an_api_without_a_connect_route_lets_everyone_in() {
+    let backend = Backend::start().await;
+    let yaml = format!(
+        "apis: {{ chat: {{ routes: {{ $default: {} }} }} }}",
+        backend.url("/default")
+    );
+    let gateway = app::start(&yaml).await;
+    let mut client = gateway.connect("/dev").await;
+    client.send_text("hello").await;
+    let seen = backend.next("/default").await;
+    assert_eq!(seen.text(), "hello");
+    assert_eq!(backend.everything().len(), 1, "nothing else was called");
+}
+
+#[tokio::test]
+async fn the_status_of_connect_decides_who_is_let_in() {
+    let app = App::start().await;
+    let mut table = Table::about("the backend's status and the handshake's");
+    for (status, expected) in [
+        (200, 101),
+        (201, 101),
+        (204, 101),
+        (299, 101),
+        (302, 302),
+        (304, 304),
+        (400, 400),
+        (401, 401),
+        (403, 403),
+        (404, 404),
+        (429, 429),
+        (500, 500),
+        (503, 503),
+        (599, 599),
+    ] {
+        app.backend.on("/connect", move |_| Answer::status(status));
+        let got = app.gateway.handshake("/dev").status().await;
+        table.row(&format!("the backend answers {status}"), got, expected);
+    }
+}
+
+#[tokio::test]
+async fn who_was_refused_never_disconnects() {
+    let app = App::start().await;
+    app.backend.on("/connect", |_| Answer::status(403));
+    app.gateway.handshake("/dev").refused().await;
+    app.backend.on("/connect", |_| Answer::status(200));
+    let refused = app.backend.next("/connect").await.connection_id();
+    let (mut client, id) = app.connect().await;
+    client.close(Some((1000, ""))).await;
+    let disconnect = app.backend.next("/disconnect").await;
+    assert_eq!(disconnect.connection_id(), id);
+    assert_ne!(refused, id);
+    assert_eq!(app.gateway.push(&refused, "x").await.status, 410);
+    assert_eq!(app.backend.requests("/disconnect").len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_carries_what_the_handler_said() {
+    let app = App::start().await;
+    app.backend.on("/connect", |_| {
+        Answer::status(403).body(r#"{"why":"full"}"#)
+    });
+    let answer = app.gateway.handshake("/dev").refused().await;
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (403, r#"{"why":"full"}"#)
+    );
+}
+
+#[tokio::test]
+async fn a_connect_that_fails_is_refused_with_the_documented_status_and_body() {
+    let down = Backend::down();
+    let slow = Backend::start().await;
+    slow.hold("/connect", &Gate::shut());
+    let broken = RawBackend::start(|stream| async move { drop(stream) }).await;
+    let route = |url: &str| {
+        format!(
+            "{{ integration: {{ integrationType: HTTP_PROXY, integrationUri: \"{url}\", timeoutInMillis: 300 }} }}"
+        )
+    };
+    let yaml = format!(
+        "apis:\n  down: {{ routes: {{ $connect: {} }} }}\n  slow: {{ routes: {{ $connect: {} }} }}\n  broken: {{ routes: {{ $connect: {} }} }}\n",
+        route(&down.url("/connect")),
+        route(&slow.url("/connect")),
+        route(&broken.url("/connect")),
+    );
+    let gateway = app::start(&yaml).await;
+    let mut table = Table::about("a $connect that fails");
+    for (api, status, message) in [
+        ("down", 500, "Internal server error"),
+        ("slow", 504, "Endpoint request timed out"),
+        ("broken", 504, "Network error communicating with endpoint"),
+    ] {
+        let path = format!("/_aws/execute-api/{api}/dev");
+        let answer = gateway.handshake(&path).refused().await;
+        table.row(api, answer.status, status);
+        let body = answer.json();
+        let connection = app::text(&body["connectionId"]);
+        let request = app::text(&body["requestId"]);
+        table.row(
+            api,
+            answer.text(),
+            error_frame(message, &connection, &request),
+        );
+        table.holds(
+            api,
+            is_connection_id(&connection),
+            &format!("connectionId {connection}"),
+        );
+        table.holds(
+            api,
+            is_request_id(&request),
+            &format!("requestId {request}"),
+        );
+        table.row(
+            api,
+            answer.header("content-type"),
+            Some("application/json; charset=UTF-8"),
+        );
+        table.row(api, answer.header("x-amzn-errortype"), None);
+        let id = answer.header("x-amz-apigw-id").unwrap_or_default();
+        table.holds(api, is_request_id(id), &format!("x-amz-apigw-id {id}"));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_place_is_forbidden() {
+    let app = App::start().await;
+    let mut table = Table::about("handshakes for places that do not exist");
+    for path in [
+        "/prod",
+        "/dev/more",
+        "/dev/@connections/x",
+        "/Dev",
+        "/dev%2F",
+        "//dev",
+    ] {
+        let answer = app.gateway.handshake(path).refused().await;
+        table.row(path, answer.status, 403);
+        table.row(path, answer.text(), r#"{"message":"Forbidden"}"#);
+        table.row(
+            path,
+            answer.header("x-amzn-errortype"),
+            Some("ForbiddenException"),
+        );
+        table.row(
+            path,
+            answer.header("content-type"),
+            Some("application/json"),
+        );
+        let id = answer.header("x-amzn-requestid").unwrap_or_default();
+        table.holds(path, is_uuid(id), &format!("x-amzn-RequestId {id}"));
+    }
+    assert!(app.backend.everything().is_empty(), "the backend was asked");
+}
+
+#[tokio::test]
+async fn a_stage_may_be_written_with_a_slash_at_its_end() {
+    let app = App::start().await;
+    assert_eq!(app.gateway.handshake("/dev/").status().await, 101);
+    assert_eq!(app.gateway.handshake("/dev/?room=a").status().await, 101);
+}
+
+#[tokio::test]
+async fn a_request_that_is_no_upgrade_is_told_to_upgrade() {
+    let app = App::start().await;
+    let mut table = Table::about("GET without an upgrade");
+    for path in ["/dev", "/dev/", "/dev/more", "/nowhere"] {
+        let plain = app
+            .gateway
+            .handshake(path)
+            .without("upgrade")
+            .without("connection");
+        let answer = plain.refused().await;
+        table.row(path, answer.status, 426);
+        table.row(path, answer.text(), r#"{"message":"Upgrade Required"}"#);
+    }
+    assert!(app.backend.everything().is_empty(), "the backend was asked");
+}
+
+#[tokio::test]
+async fn a_malformed_upgrade_is_a_bad_request() {
+    let app = App::start().await;
+    let good = || app.gateway.handshake("/dev");
+    let long = format!("/dev?q={}", "x".repeat(4096));
+    let mut table = Table::about("malformed upgrades");
+    for (name, handshake, expected) in [
+        (
+            "without a key",
+            good().without("sec-websocket-key"),
+            [400, 400],
+        ),
+        (
+            "a short key",
+            good().with("Sec-WebSocket-Key", "abc"),
+            [400, 400],
+        ),
+        (
+            "two keys",
+            good().header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            [400, 400],
+        ),
+        (
+            "without a version",
+            good().without("sec-websocket-version"),
+            [400, 426],
+        ),
+        (
+            "version 8",
+            good().with("Sec-WebSocket-Version", "8"),
+            [400, 426],
+        ),
+        (
+            "two Authorization headers",
+            good()
+                .header("Authorization", "a")
+                .header("Authorization", "b"),
+            [400, 400],
+        ),
+        (
+            "a URL of 4103 characters",
+            app.gateway.handshake(&long),
+            [414, 414],
+        ),
+    ] {
+        let status = handshake.status().await;
+        table.holds(
+            name,
+            expected.contains(&status),
+            &format!("expected {expected:?}, got {status}"),
+        );
+    }
+    assert!(app.backend.everything().is_empty(), "the backend was asked");
+}
+
+#[tokio::test]
+async fn a_url_of_4096_characters_is_not_too_long() {
+    let app = App::start().await;
+    let path = format!("/dev?q={}", "x".repeat(4096 - "/dev?q=".len()));
+    assert_eq!(app.gateway.handshake(&path).status().await, 101);
+}
+
+#[tokio::test]
+async fn a_subprotocol_is_answered_only_if_connect_chose_it() {
+    let app = App::start().await;
+    let offered = || {
+        app.gateway
+            .handshake("/dev")
+            .header("Sec-WebSocket-Protocol", "a, b")
+    };
+    let client = offered().open().await;
+    assert_eq!(client.handshake.header("sec-websocket-protocol"), None);
+    let seen = app.backend.next("/connect").await;
+    assert_eq!(seen.header("sec-websocket-protocol"), Some("a, b"));
+
+    for chosen in ["b", "not-offered"] {
+        app.backend.on("/connect", move |_| {
+            Answer::status(200).header("Sec-WebSocket-Protocol", chosen)
+        });
+        let client = offered().open().await;
+        assert_eq!(
+            client.handshake.header("sec-websocket-protocol"),
+            Some(chosen)
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_else_of_connects_answer_reaches_the_client() {
+    let app = App::start().await;
+    app.backend.on("/connect", |_| {
+        Answer::ok("welcome")
+            .header("Set-Cookie", "a=b")
+            .header("X-Own", "1")
+            .header("Connection", "close")
+    });
+    let mut client = app.gateway.connect("/dev").await;
+    let names: Vec<String> = client
+        .handshake
+        .headers
+        .iter()
+        .map(|(name, _)| name.to_ascii_lowercase())
+        .filter(|name| {
+            !["date", "connection", "upgrade", "sec-websocket-accept"].contains(&name.as_str())
+        })
+        .collect();
+    assert!(names.is_empty(), "{names:?}");
+    app::only_the_echo_comes_back(&mut client, "first").await;
+}
+
+#[tokio::test]
+async fn compression_is_never_agreed_to() {
+    let app = App::start().await;
+    let offer = "permessage-deflate; client_max_window_bits";
+    let client = app
+        .gateway
+        .handshake("/dev")
+        .header("Sec-WebSocket-Extensions", offer)
+        .open()
+        .await;
+    assert_eq!(client.handshake.header("sec-websocket-extensions"), None);
+}
+
+#[tokio::test]
+async fn connect_sees_the_clients_headers_but_not_those_of_the_hop() {
+    let app = App::start().await;
+    let client = app
+        .gateway
+        .handshake("/dev")
+        .header("Authorization", "Bearer t")
+        .header("Cookie", "a=1; b=2")
+        .header("Origin", "https://app.example.com")
+        .header("User-Agent", "spec/1")
+        .header("X-Own", "first")
+        .header("X-Own", "second")
+        .header("TE", "trailers")
+        .header("Via", "1.1 proxy")
+        .header("Proxy-Authenticate", "Basic")
+        .header("X-Forwarded-For", "203.0.113.9")
+        .header("X-Forwarded-Proto", "gopher")
+        .header("X-Amzn-Apigateway-Api-Id", "other")
+        .open()
+        .await;
+    drop(client);
+    let seen = app.backend.next("/connect").await;
+    let mut table = Table::about("headers of the $connect request");
+    for (name, expected) in [
+        ("authorization", vec!["Bearer t"]),
+        ("cookie", vec!["a=1; b=2"]),
+        ("origin", vec!["https://app.example.com"]),
+        ("x-own", vec!["first", "second"]),
+        ("user-agent", vec!["AmazonAPIGateway_chat"]),
+        ("x-amzn-apigateway-api-id", vec!["chat"]),
+        ("x-forwarded-proto", vec!["http"]),
+        ("x-forwarded-for", vec!["127.0.0.1"]),
+        ("te", vec![]),
+        ("via", vec![]),
+        ("proxy-authenticate", vec![]),
+        ("upgrade", vec![]),
+    ] {
+        table.row(name, seen.all(name), expected);
+    }
+    let port = app.gateway.public().port().to_string();
+    table.row(
+        "x-forwarded-port",
+        seen.all("x-forwarded-port"),
+        vec![port.as_str()],
+    );
+    let host = app.backend.address().to_string();
+    table.row("host", seen.all("host"), vec![host.as_str()]);
+    let trace = seen.header("x-amzn-trace-id").unwrap_or_default();
+    let parts: Vec<usize> = trace.split('-').map(str::len).collect();
+    table.holds(
+        "x-amzn-trace-id",
+        trace.starts_with("Root=1-") && parts == [6, 8, 24],
+        trace,
+    );
+    table.holds(
+        "connection",
+        !seen
+            .header("connection")
+            .unwrap_or_default()
+            .contains("pgrade"),
+        "the client's Connection header was forwarded",
+    );
+    table.row("method", seen.method.as_str(), "POST");
+    table.row("body", seen.text(), String::new());
+}
+
+#[tokio::test]
+async fn a_client_cannot_speak_in_the_gateways_name() {
+    let app = App::start().await;
+    let client = app
+        .gateway
+        .handshake("/dev")
+        .header("x-wiregate-connection-id", "forged")
+        .header("X-Wiregate-Authorizer", "{\"principalId\":\"admin\"}")
+        .header("x-wiregate-anything", "forged")
+        .header("X-WIREGATE-Source-Ip", "203.0.113.1")
+        .open()
+        .await;
+    drop(client);
+    let seen = app.backend.next("/connect").await;
+    let forged = seen.headers.iter().find(|(_, value)| {
+        value.contains("forged") || value.contains("admin") || value.contains("203.0.113.1")
+    });
+    assert_eq!(forged, None);
+    assert_eq!(seen.all("x-wiregate-connection-id").len(), 1);
+}
+
+#[tokio::test]
+async fn the_websocket_headers_reach_a_backend_only_under_the_aws_preset() {
+    let names = [
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-extensions",
+    ];
+    let mut table = Table::about("Sec-WebSocket-* at the backend");
+    for (preset, expected) in [("open", 0), ("aws", 1)] {
+        let app = App::with(&format!("limits: {{ preset: {preset} }}")).await;
+        let handshake = app.gateway.handshake("/dev");
+        let client = handshake
+            .header("Sec-WebSocket-Extensions", "permessage-deflate")
+            .open()
+            .await;
+        let seen = app.backend.next("/connect").await;
+        for name in names {
+            table.row(&format!("{preset}: {name}"), seen.all(name).len(), expected);
+        }
+        drop(client);
+    }
+}
+
+#[tokio::test]
+async fn the_query_reaches_connect_as_it_was_written() {
+    let app = App::start().await;
+    let query = "room=a&room=b&empty=&flag&text=a%20b%2Fc%26d&%C3%BC=1";
+    drop(app.gateway.connect(&format!("/dev?{query}")).await);
+    assert_eq!(app.backend.next("/connect").await.query, query);
+}
+
+#[tokio::test]
+async fn a_required_parameter_that_is_missing_is_named() {
+    let backend = Backend::start().await;
+    let yaml = format!(
+        r#"
+apis:
+  chat:
+    routes:
+      $connect:
+        integration: {{ integrationType: HTTP_PROXY, integrationUri: "{}" }}
+        requestParameters:
+          route.request.querystring.token: {{ required: true }}
+          route.request.header.X-Own: {{ required: true }}
+          route.request.querystring.free: {{ required: false }}
+"#,
+        backend.url("/connect")
+    );
+    let gateway = app::start(&yaml).await;
+    let answer = gateway
+        .handshake("/dev")
+        .header("x-own", "1")
+        .refused()
+        .await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.message(),
+        "Missing required request parameters: [token]"
+    );
+    assert!(backend.everything().is_empty());
+    let whole = gateway.handshake("/dev?token=t").header("x-own", "1");
+    assert_eq!(whole.status().await, 101);
+}
+
+#[tokio::test]
+async fn only_a_listed_origin_may_connect() {
+    let app = App::with("allowedOrigins: [https://good.example]").await;
+    let mut table = Table::about("Origin against [https://good.example]");
+    for (origin, expected) in [
+        (Some("https://good.example"), 101),
+        (Some("http://good.example"), 403),
+        (Some("https://good.example.evil"), 403),
+        (Some("https://evilgood.example"), 403),
+        (Some("https://sub.good.example"), 403),
+        (Some("https://good.example:8443"), 403),
+        (Some("https://good.example."), 403),
+        (Some("https://user@good.example"), 403),
+        (Some("https://good.example/"), 403),
+        (Some("HTTPS://GOOD.EXAMPLE"), 403),
+        (Some("null"), 403),
+        (Some(""), 403),
+        (Some("https://good.example, https://evil.example"), 403),
+        (None, 403),
+    ] {
+        let handshake = app.gateway.handshake("/dev");
+        let handshake = match origin {
+            Some(origin) => handshake.header("Origin", origin),
+            None => handshake,
+        };
+        table.row(&format!("{origin:?}"), handshake.status().await, expected);
+    }
+    let twice = app
+        .gateway
+        .handshake("/dev")
+        .header("Origin", "https://good.example");
+    let twice = twice.header("Origin", "https://evil.example");
+    table.holds("two Origin headers", twice.status().await != 101, "let in");
+    table.row(
+        "calls of the backend",
+        app.backend.requests("/connect").len(),
+        1,
+    );
+}
+
+#[tokio::test]
+async fn the_source_address_is_a_proxys_word_only_if_the_proxy_is_trusted() {
+    let mut table = Table::about("X-Forwarded-For and the source address");
+    for (trusted, forwarded, source) in [
+        ("[]", "203.0.113.7", "127.0.0.1"),
+        ("[127.0.0.1]", "203.0.113.7", "203.0.113.7"),
+        ("[127.0.0.0/8]", "203.0.113.7", "203.0.113.7"),
+        ("[127.0.0.0/8]", "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+        ("[127.0.0.0/8]", "203.0.113.7, 127.0.0.9", "203.0.113.7"),
+        ("[127.0.0.0/8]", "not an address", "127.0.0.1"),
+        ("[10.0.0.0/8]", "203.0.113.7", "127.0.0.1"),
+    ] {
+        let app = App::with_server(&format!("server: {{ trustedProxies: {trusted} }}"), "").await;
+        let handshake = app
+            .gateway
+            .handshake("/dev")
+            .header("X-Forwarded-For", forwarded);
+        drop(handshake.open().await);
+        let seen = app.backend.next("/connect").await;
+        table.row(
+            &format!("{trusted} {forwarded}"),
+            seen.wiregate("source-ip"),
+            source,
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_upgrade_waits_for_connect() {
+    let app = App::start().await;
+    let gate = Gate::shut();
+    app.backend.hold("/connect", &gate);
+    let opening = tokio::spawn(app.gateway.handshake("/dev").send());
+    app.backend.next("/connect").await;
+    assert!(!opening.is_finished());
+    gate.open();
+    assert!(matches!(opening.await.unwrap(), Opened::Open(_)));
+}
+
+#[tokio::test]
+async fn many_clients_can_connect_at_once() {
+    let app = App::start().await;
+    let address = app.gateway.public();
+    let opening: Vec<_> = (0..200)
+        .map(|_| tokio::spawn(Handshake::to(address, "/dev").open()))
+        .collect();
+    let mut clients = Vec::new();
+    for open in opening {
+        clients.push(open.await.unwrap());
+    }
+    let mut ids: Vec<String> = app
+        .backend
+        .requests("/connect")
+        .iter()
+        .map(harness::Recorded::connection_id)
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 200, "every connection has an id of its own");
+    assert!(ids.iter().all(|id| is_connection_id(id)), "{ids:?}");
+    for client in clients.iter_mut().step_by(40) {
+        app::only_the_echo_comes_back(client, "x").await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_sent_right_behind_the_handshake_is_not_lost() {
+    let app = App::start().await;
+    let mut bytes = app.gateway.handshake("/dev").bytes();
+    bytes.extend(harness::frame(0x81, br#"{"action":"sendmessage","n":1}"#));
+    let mut stream = tokio::net::TcpStream::connect(app.gateway.public())
+        .await
+        .unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &bytes)
+        .await
+        .unwrap();
+    let (answer, _) = harness::read_answer(&mut stream, false).await.unwrap();
+    assert_eq!(answer.status, 101);
+    let seen = app
+        .backend
+        .next_within(Duration::from_secs(5), "/sendmessage")
+        .await;
+    assert_eq!(seen.text(), r#"{"action":"sendmessage","n":1}"#);
+}
