@@ -76,6 +76,14 @@ impl RawSocket {
         }
     }
 
+    /// A socket without a handshake.
+    pub fn from_stream(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+
     /// Writes bytes; false if the peer is gone.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()

@@ -1,1 +1,282 @@
-//! x
+//! Start, reload, drain and stop; and that every `$disconnect` is told.
+
+use std::time::{Duration, Instant};
+
+use harness::{Answer, Backend, Gate, Request, Table, eventually, within};
+use serde_json::json;
+
+use crate::app::{self, App, only_the_echo_comes_back};
+
+const TERM_LIMIT: Duration = Duration::from_secs(15);
+
+#[tokio::test]
+async fn ready_is_said_once_everything_answers() {
+    let app = App::start().await;
+    let ready: Vec<String> = app
+        .gateway
+        .output()
+        .lines()
+        .filter(|line| line.starts_with("ready"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(ready.len(), 1, "{ready:?}");
+    assert_eq!(
+        Request::get(app.gateway.management(), "/readyz")
+            .send()
+            .await
+            .status,
+        200
+    );
+    assert_eq!(app.gateway.handshake("/dev").status().await, 101);
+}
+
+#[tokio::test]
+async fn a_drain_closes_with_1001_tells_every_disconnect_and_exits_0() {
+    let mut app = App::start().await;
+    let mut clients = Vec::new();
+    let mut ids = Vec::new();
+    for _ in 0..50 {
+        let (client, id) = app.connect().await;
+        clients.push(client);
+        ids.push(id);
+    }
+    let begun = Instant::now();
+    app.gateway.signal("TERM");
+    let closing: Vec<_> = clients
+        .into_iter()
+        .map(|mut client| tokio::spawn(async move { client.closed_within(TERM_LIMIT).await }))
+        .collect();
+    for closed in closing {
+        assert_eq!(closed.await.unwrap(), (1001, "Going away"));
+    }
+    let exit = app.gateway.wait_exit(Duration::from_secs(30)).await;
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    let mut told: Vec<String> = Vec::new();
+    for request in app.backend.requests("/disconnect") {
+        assert_eq!(request.wiregate("disconnect-code"), "1001");
+        told.push(request.connection_id());
+    }
+    told.sort();
+    ids.sort();
+    assert_eq!(told, ids, "each $disconnect once");
+}
+
+#[tokio::test]
+async fn a_drain_without_connections_is_quick() {
+    let mut app = App::start().await;
+    app.gateway.signal("TERM");
+    let exit = app.gateway.wait_exit(Duration::from_secs(5)).await;
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+}
+
+#[tokio::test]
+async fn a_drain_lets_calls_in_flight_finish_and_takes_no_new_clients() {
+    let mut app = App::start().await;
+    let gate = Gate::shut();
+    app.backend.hold("/echo", &gate);
+    let (mut client, _) = app.connect().await;
+    let echo = json!({"action": "echo", "mark": "in flight"});
+    client.send_json(&echo).await;
+    app.backend.next("/echo").await;
+    app.gateway.signal("TERM");
+    within(
+        Duration::from_secs(2),
+        "readiness fails and no client is accepted",
+        async || {
+            let ready = Request::get(app.gateway.management(), "/readyz")
+                .try_send()
+                .await;
+            let ready = ready.is_some_and(|answer| answer.status == 200);
+            let accepted = match app.gateway.handshake("/dev").exchange().await {
+                Some((_, answer, _)) => answer.status == 101,
+                None => false,
+            };
+            (!ready && !accepted).then_some(())
+        },
+    )
+    .await;
+    gate.open();
+    assert_eq!(client.next_json().await, echo);
+    assert_eq!(client.closed_within(TERM_LIMIT).await, (1001, "Going away"));
+    assert_eq!(app.gateway.wait_exit(TERM_LIMIT).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_drain_at_once() {
+    let mut app = App::start().await;
+    app.backend.hold("/disconnect", &Gate::shut());
+    let (mut client, _) = app.connect().await;
+    app.gateway.signal("TERM");
+    assert_eq!(client.closed_within(TERM_LIMIT).await, (1001, "Going away"));
+    app.backend.next("/disconnect").await;
+    assert!(
+        app.gateway.exited().is_none(),
+        "it did not wait for the $disconnect"
+    );
+    app.gateway.signal("TERM");
+    let exit = app.gateway.wait_exit(Duration::from_secs(2)).await;
+    assert_ne!(exit.code, Some(0), "a $disconnect was not delivered");
+}
+
+#[tokio::test]
+async fn what_a_drain_could_not_deliver_is_said_and_the_exit_code_is_1() {
+    let hooks = Backend::start().await;
+    let down = Backend::down();
+    let yaml = format!(
+        "server: {{ drainTimeout: 2s }}\napis: {{ chat: {{ routes: {{ $connect: {}, $disconnect: {} }} }} }}",
+        hooks.url("/connect"),
+        down.url("/disconnect")
+    );
+    let mut gateway = app::start(&yaml).await;
+    let mut client = gateway.connect("/dev").await;
+    let id = hooks.next("/connect").await.connection_id();
+    gateway.signal("TERM");
+    assert_eq!(client.closed_within(TERM_LIMIT).await, (1001, "Going away"));
+    let exit = gateway.wait_exit(TERM_LIMIT).await;
+    assert_eq!(exit.code, Some(1), "{}", exit.stderr);
+    let log = exit.stdout + &exit.stderr;
+    assert!(
+        log.contains(&id) || log.contains("disconnect"),
+        "nothing was said: {log}"
+    );
+}
+
+#[tokio::test]
+async fn a_disconnect_is_told_again_until_its_backend_is_there() {
+    let hooks = Backend::start().await;
+    let mut down = Backend::down();
+    let yaml = format!(
+        "apis: {{ chat: {{ routes: {{ $connect: {}, $disconnect: {} }} }} }}",
+        hooks.url("/connect"),
+        down.url("/disconnect")
+    );
+    let gateway = app::start(&yaml).await;
+    let mut ids = Vec::new();
+    for code in 4000..4005 {
+        let mut client = gateway.connect("/dev").await;
+        ids.push((
+            code.to_string(),
+            hooks.next("/connect").await.connection_id(),
+        ));
+        client.close(Some((code, "bye"))).await;
+        assert_eq!(client.closed().await.code, code);
+    }
+    eventually("the closed connections are gone", async || {
+        (gateway.push(&ids[4].1, "x").await.status == 410).then_some(())
+    })
+    .await;
+    down.up();
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        let request = down
+            .next_within(Duration::from_secs(20), "/disconnect")
+            .await;
+        told.push((
+            request.wiregate("disconnect-code").to_owned(),
+            request.connection_id(),
+        ));
+    }
+    told.sort();
+    assert_eq!(told, ids);
+}
+
+#[tokio::test]
+async fn a_disconnect_that_was_not_answered_is_told_again_under_the_same_event_id() {
+    let app = App::with("limits: { preset: open }").await;
+    app.backend.on_async("/disconnect", |request| async move {
+        // The first attempt breaks off without an answer.
+        assert!(request.number > 1, "no answer to the first attempt");
+        Answer::status(200)
+    });
+    let (mut client, id) = app.connect().await;
+    client.close(Some((1000, ""))).await;
+    let first = app.backend.next("/disconnect").await;
+    let second = app
+        .backend
+        .next_within(Duration::from_secs(20), "/disconnect")
+        .await;
+    assert_eq!(
+        (first.connection_id(), second.connection_id()),
+        (id.clone(), id)
+    );
+    assert!(!first.wiregate("event-id").is_empty());
+    assert_eq!(first.wiregate("event-id"), second.wiregate("event-id"));
+}
+
+#[tokio::test]
+async fn a_disconnect_is_told_even_if_the_client_left_before_the_101() {
+    let app = App::start().await;
+    let gate = Gate::shut();
+    app.backend.hold("/connect", &gate);
+    let mut stream = tokio::net::TcpStream::connect(app.gateway.public())
+        .await
+        .unwrap();
+    let bytes = app.gateway.handshake("/dev").bytes();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &bytes)
+        .await
+        .unwrap();
+    let id = app.backend.next("/connect").await.connection_id();
+    harness::RawSocket::from_stream(stream).reset();
+    gate.open();
+    let told = app.backend.next("/disconnect").await;
+    assert_eq!(told.connection_id(), id);
+    assert_eq!(told.wiregate("disconnect-code"), "1006");
+    assert_eq!(app.gateway.push(&id, "x").await.status, 410);
+}
+
+/// Both ways of loading the file again, for sockets that are open and for new ones.
+#[tokio::test]
+async fn a_changed_file_is_loaded_without_closing_a_socket() {
+    for by_signal in [true, false] {
+        let server = format!("server: {{ watch: {} }}", !by_signal);
+        let app = App::with_server(&server, "").await;
+        let other = Backend::start().await;
+        other.on("/echo", |_| Answer::ok("the new one"));
+        let (mut client, id) = app.connect().await;
+        only_the_echo_comes_back(&mut client, "before").await;
+        app.gateway.rewrite(&App::yaml(&other, &server, ""));
+        if by_signal {
+            app.gateway.signal("HUP");
+        }
+        eventually("the new file is in force", async || {
+            client.send_json(&json!({"action": "echo"})).await;
+            (client.next_text().await == "the new one").then_some(())
+        })
+        .await;
+        let _second = app.gateway.connect("/dev").await;
+        other.next("/connect").await;
+        assert_eq!(app.gateway.push(&id, "same socket").await.status, 200);
+        assert_eq!(client.next_text().await, "same socket");
+        client.close(Some((1000, ""))).await;
+        assert_eq!(other.next("/disconnect").await.connection_id(), id);
+    }
+}
+
+#[tokio::test]
+async fn a_file_with_a_mistake_leaves_the_old_one_in_force() {
+    let mut app = App::start().await;
+    let (mut client, _) = app.connect().await;
+    let mut table = Table::about("files that are refused");
+    for (name, bad) in [
+        ("an unknown key", "apis:\n  chat:\n    rootes: {}\n"),
+        ("no YAML", "apis: [unclosed\n"),
+        (
+            "an unknown preset",
+            "apis: { chat: { limits: { preset: gcp } } }\n",
+        ),
+    ] {
+        let said = app.gateway.output().len();
+        app.gateway.rewrite(bad);
+        app.gateway.signal("HUP");
+        let log = eventually("the refusal is logged", async || {
+            let log = app.gateway.output()[said..].to_owned();
+            (log.contains("wiregate.yaml") || log.contains("ERROR") || log.contains("WARN"))
+                .then_some(log)
+        })
+        .await;
+        table.holds(name, app.gateway.exited().is_none(), &log);
+        only_the_echo_comes_back(&mut client, name).await;
+        table.row(name, app.gateway.handshake("/dev").status().await, 101);
+    }
+}
