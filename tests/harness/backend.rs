@@ -1,9 +1,9 @@
 //! A scriptable HTTP backend that writes down every request.
 
 use std::collections::{HashMap, HashSet};
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,6 +102,11 @@ impl Answer {
     /// 200 with a body.
     pub fn ok(body: impl Into<Bytes>) -> Self {
         Self::status(200).body(body)
+    }
+
+    /// No answer: the connection breaks off.
+    pub fn hang_up() -> Self {
+        Self::status(0)
     }
 
     /// Sets the body.
@@ -306,7 +311,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 async fn handle(
     request: hyper::Request<Incoming>,
     shared: Arc<Shared>,
-) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+) -> io::Result<hyper::Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else {
         return Ok(hyper::Response::new(Full::default()));
@@ -334,6 +339,9 @@ async fn handle(
         Some(handler) => handler(recorded).await,
         None => Answer::status(200),
     };
+    if answer.status == 0 {
+        return Err(io::Error::other("the handler hangs up"));
+    }
     let mut response = hyper::Response::builder().status(answer.status);
     for (name, value) in answer.headers {
         response = response.header(name, value);
