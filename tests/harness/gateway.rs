@@ -33,6 +33,7 @@ pub struct GatewayCommand {
     yaml: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    management_listen: String,
     open_files: Option<u32>,
 }
 
@@ -45,6 +46,7 @@ impl GatewayCommand {
             yaml: yaml.to_owned(),
             args: Vec::new(),
             env: Vec::new(),
+            management_listen: "127.0.0.1:0".to_owned(),
             open_files: None,
         }
     }
@@ -60,6 +62,13 @@ impl GatewayCommand {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Listens for operators elsewhere than at 127.0.0.1.
+    #[must_use]
+    pub fn management_listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.management_listen);
         self
     }
 
@@ -130,7 +139,7 @@ impl GatewayCommand {
         };
         command.arg("serve").arg("--config").arg(config);
         command.args(["--listen", "127.0.0.1:0"]);
-        command.args(["--management-listen", "127.0.0.1:0"]);
+        command.args(["--management-listen", &self.management_listen]);
         command.arg("--data-dir").arg(directory.join("data"));
         command.args(&self.args);
         command.current_dir(directory);

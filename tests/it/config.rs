@@ -158,8 +158,8 @@ async fn serve_refuses_a_bad_file_before_it_listens() {
 async fn the_environment_stands_over_the_file_and_flags_over_both() {
     let yaml = "server: { region: eu-west-1, defaultApi: one }\napis: { one: { routes: {} }, two: { routes: {} } }";
     let gateway = GatewayCommand::new(BINARY, yaml)
-        .env("WIREGATE_SERVER_DEFAULT_API", "two")
-        .env("WIREGATE_SERVER_LISTEN", "127.0.0.1:1")
+        .env("WIREGATE_DEFAULT_API", "two")
+        .env("WIREGATE_LISTEN", "127.0.0.1:1")
         .start()
         .await;
     assert_ne!(

@@ -129,8 +129,7 @@ async fn it_refuses_to_listen_to_others_without_credentials_and_says_what_is_mis
             "server: {{ managementListen: \"{address}\" }}\napis: {{ chat: {{ routes: {{}} }} }}"
         );
         let started = GatewayCommand::new(BINARY, &yaml)
-            .arg("--management-listen")
-            .arg(address)
+            .management_listen(address)
             .try_start()
             .await;
         let Err(exit) = started else {
