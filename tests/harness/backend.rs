@@ -176,6 +176,10 @@ impl fmt::Debug for Backend {
 
 impl Backend {
     /// A backend that answers.
+    #[expect(
+        clippy::unused_async,
+        reason = "it must be called inside a runtime, and so it says"
+    )]
     pub async fn start() -> Self {
         let mut backend = Self::down();
         backend.up();

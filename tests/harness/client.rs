@@ -1,6 +1,7 @@
 //! A WebSocket client: the handshake written out by hand, so that a test sees and chooses every header, then
 //! tungstenite on the open socket.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ impl Handshake {
     pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("GET {} HTTP/1.1\r\n", self.path);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         head.push_str("\r\n");
         head.into_bytes()
@@ -220,18 +221,15 @@ impl Client {
                 }
             }
         };
-        match tokio::time::timeout(limit, next).await {
-            Ok(message) => message,
-            Err(_) => panic!("no message within {limit:?}"),
-        }
+        let message = tokio::time::timeout(limit, next).await;
+        message.unwrap_or_else(|_| panic!("no message within {limit:?}"))
     }
 
     /// The next frame of any kind, pings and pongs too; `None` at the end of the stream.
     pub async fn next_of_any_kind(&mut self, limit: Duration) -> Option<Message> {
-        match tokio::time::timeout(limit, self.socket.next()).await {
-            Ok(message) => message.and_then(Result::ok),
-            Err(_) => panic!("no frame within {limit:?}"),
-        }
+        let message = tokio::time::timeout(limit, self.socket.next()).await;
+        let message = message.unwrap_or_else(|_| panic!("no frame within {limit:?}"));
+        message.and_then(Result::ok)
     }
 
     /// The next message, which must be text.

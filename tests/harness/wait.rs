@@ -45,6 +45,10 @@ impl Table {
     }
 
     /// One row: wrong unless `got` equals `expected`.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "rows read better without a borrow in each"
+    )]
     pub fn row<T: PartialEq<U> + Debug, U: Debug>(&mut self, name: &str, got: T, expected: U) {
         self.holds(
             name,

@@ -521,9 +521,10 @@ async fn the_callback_url_that_a_backend_gets_works_as_it_is() {
         .unwrap_or_else(|| panic!("{url}"));
     let (address, path) = rest.split_at(rest.find('/').unwrap());
     let address = address.replace("localhost", "127.0.0.1").parse().unwrap();
-    let path = match path.contains("@connections") {
-        true => path.to_owned(),
-        false => format!("{path}/@connections/{}", connect.connection_id()),
+    let path = if path.contains("@connections") {
+        path.to_owned()
+    } else {
+        format!("{path}/@connections/{}", connect.connection_id())
     };
     assert_eq!(
         Request::post(address, &path, "hi").send().await.status,

@@ -783,7 +783,7 @@ async fn without_file_descriptors_those_connected_are_still_served() {
         let opened = tokio::time::timeout(Duration::from_millis(500), handshake.exchange()).await;
         match opened {
             Ok(Some((stream, answer, _))) if answer.status == 101 => {
-                clients.push(RawSocket::from_stream(stream))
+                clients.push(RawSocket::from_stream(stream));
             }
             _ if clients.len() > 50 => break,
             _ => {}

@@ -4,6 +4,13 @@
     clippy::unwrap_used,
     reason = "a test may stop at the first surprise, and says where"
 )]
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::type_complexity,
+    clippy::large_futures,
+    reason = "configurations are put together from texts and tables from tuples, so that a row stays a line"
+)]
 
 mod app;
 

@@ -237,11 +237,11 @@ async fn an_http_integration_answers_through_its_integration_responses() {
             backend.url("/http")
         )
     };
-    let templates = r#"          integrationResponses:
+    let templates = r"          integrationResponses:
             /2\d\d/: {}
             /.*3/: { responseTemplates: { application/json: 'ends with 3' } }
             $default: { responseTemplates: { application/json: 'anything else' } }
-"#;
+";
     let yaml = format!(
         "apis:\n  chat:\n    routes:\n{}{}",
         route("mapped", templates),
