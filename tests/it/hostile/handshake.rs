@@ -1,0 +1,322 @@
+//! Attacks before a socket is open: slow, oversized, ambiguous requests, odd paths and forged ids.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use harness::{Backend, GatewayCommand, RawSocket, Request, Table, eventually, frame, read_answer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::MIB;
+use crate::app::{self, App, BINARY, is_connection_id, only_the_echo_comes_back, text};
+
+/// Time until the peer ends the stream, or `None` if it does not within `limit`.
+async fn ends(stream: &mut TcpStream, limit: Duration) -> Option<Duration> {
+    let begun = Instant::now();
+    let drain = async {
+        let mut sink = [0; 1024];
+        while matches!(stream.read(&mut sink).await, Ok(count) if count > 0) {}
+    };
+    tokio::time::timeout(limit, drain)
+        .await
+        .ok()
+        .map(|()| begun.elapsed())
+}
+
+// T1
+#[tokio::test]
+async fn a_client_that_dawdles_over_its_handshake_is_cut_off() {
+    let top = "server: { handshakeTimeout: 2s, maxHandshakesPerAddress: 1000 }";
+    let app = App::with_server(top, "").await;
+    let head = app.gateway.handshake("/dev").bytes();
+    let address = app.gateway.public();
+    let dawdle = |name: &'static str, head: Vec<u8>| async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        match name {
+            "silent" => {}
+            "one byte" => stream.write_all(&head[..1]).await.unwrap(),
+            "half a header" => stream.write_all(&head[..head.len() / 2]).await.unwrap(),
+            "all but the last byte" => stream.write_all(&head[..head.len() - 1]).await.unwrap(),
+            _ => {
+                let begun = Instant::now();
+                for byte in &head {
+                    if stream.write_all(&[*byte]).await.is_err()
+                        || begun.elapsed() > Duration::from_secs(8)
+                    {
+                        break;
+                    }
+                    // The attack itself: a byte now and then.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                return (
+                    name,
+                    Some(begun.elapsed()).filter(|took| *took < Duration::from_secs(6)),
+                );
+            }
+        }
+        (name, ends(&mut stream, Duration::from_secs(8)).await)
+    };
+    let kinds = [
+        "silent",
+        "one byte",
+        "half a header",
+        "all but the last byte",
+        "dripped",
+    ];
+    let attacks = kinds
+        .iter()
+        .flat_map(|kind| (0..40).map(|_| dawdle(kind, head.clone())));
+    let attacks = tokio::spawn(join_all(attacks.collect::<Vec<_>>()));
+    let begun = Instant::now();
+    let (mut client, _) = app.connect().await;
+    let waited = begun.elapsed();
+    let mut table = Table::about("slow handshakes");
+    table.holds(
+        "a good client",
+        waited < Duration::from_secs(1),
+        &format!("waited {waited:?}"),
+    );
+    only_the_echo_comes_back(&mut client, "meanwhile").await;
+    for (name, ended) in attacks.await.unwrap() {
+        table.holds(name, ended.is_some(), "still open after 8 s");
+    }
+    table.row(
+        "calls of $connect",
+        app.backend.requests("/connect").len(),
+        0,
+    );
+}
+
+// T2
+#[tokio::test]
+async fn oversized_headers_are_refused_cheaply() {
+    let app = App::start().await;
+    let before = app.gateway.memory();
+    let huge = "x".repeat(1024 * 1024);
+    let many = (0..10_000)
+        .map(|n| format!("x-{n}: y\r\n"))
+        .collect::<String>();
+    let mut table = Table::about("oversized requests");
+    for (name, extra) in [
+        ("a header of 1 MiB", format!("x-huge: {huge}\r\n")),
+        ("10,000 headers", many),
+        (
+            "a header name of 100 KiB",
+            format!("{}: y\r\n", "n".repeat(100 * 1024)),
+        ),
+    ] {
+        let mut head = app.gateway.handshake("/dev").bytes();
+        head.truncate(head.len() - 2);
+        let mut stream = TcpStream::connect(app.gateway.public()).await.unwrap();
+        let _ = stream
+            .write_all(&[&head, extra.as_bytes(), b"\r\n"].concat())
+            .await;
+        let answer =
+            tokio::time::timeout(Duration::from_secs(5), read_answer(&mut stream, false)).await;
+        // The answer may be lost in the reset that follows unread bytes; what matters is that it is no 101.
+        if let Ok(Some((answer, _))) = answer {
+            let refused = [400, 413, 431].contains(&answer.status);
+            table.holds(name, refused, &format!("answered {}", answer.status));
+        }
+        table.holds(
+            name,
+            ends(&mut stream, Duration::from_secs(5)).await.is_some(),
+            "stays open",
+        );
+    }
+    table.row(
+        "calls of $connect",
+        app.backend.requests("/connect").len(),
+        0,
+    );
+    let grown = app.gateway.memory().saturating_sub(before);
+    table.holds("memory", grown < 8 * MIB, &format!("{grown} bytes more"));
+    let (mut client, _) = app.connect().await;
+    only_the_echo_comes_back(&mut client, "alive").await;
+}
+
+// T19
+#[tokio::test]
+async fn an_ambiguous_request_is_refused_once_and_never_split() {
+    let app = App::start().await;
+    let host = app.gateway.public();
+    let upgrade = format!(
+        "Host: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    );
+    let second = format!("GET /dev HTTP/1.1\r\n{upgrade}\r\n");
+    let mut table = Table::about("ambiguous requests");
+    for (name, request) in [
+        ("length and chunks", format!("POST /dev HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{second}")),
+        ("two lengths", format!("POST /dev HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n{second}")),
+        ("a negative length", format!("POST /dev HTTP/1.1\r\nHost: {host}\r\nContent-Length: -1\r\n\r\n{second}")),
+        ("a length with a plus", format!("POST /dev HTTP/1.1\r\nHost: {host}\r\nContent-Length: +0\r\n\r\n{second}")),
+        ("an odd coding", format!("POST /dev HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{second}")),
+        ("chunked twice", format!("POST /dev HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{second}")),
+        ("a folded header", format!("GET /dev HTTP/1.1\r\nX-A: b\r\n c: d\r\n{upgrade}\r\n")),
+        ("a space before the colon", format!("GET /dev HTTP/1.1\r\nX-A : b\r\n{upgrade}\r\n")),
+        ("no host", "GET /dev HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_owned()),
+        ("two hosts", format!("GET /dev HTTP/1.1\r\nHost: evil.example\r\n{upgrade}\r\n")),
+        ("a NUL in a header", format!("GET /dev HTTP/1.1\r\nX-A: a\0b\r\n{upgrade}\r\n")),
+        ("a bare CR in a header", format!("GET /dev HTTP/1.1\r\nX-A: a\rb\r\n{upgrade}\r\n")),
+        ("HTTP/0.9", "GET /dev\r\n".to_owned()),
+        ("HTTP/1.0", format!("GET /dev HTTP/1.0\r\n{upgrade}\r\n")),
+        ("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
+        ("POST to upgrade", format!("POST /dev HTTP/1.1\r\nContent-Length: 0\r\n{upgrade}\r\n")),
+        ("a body on the upgrade", format!("GET /dev HTTP/1.1\r\nContent-Length: 5\r\n{upgrade}\r\nhello")),
+        ("chunks on the upgrade", format!("GET /dev HTTP/1.1\r\nTransfer-Encoding: chunked\r\n{upgrade}\r\n0\r\n\r\n")),
+    ] {
+        let mut stream = TcpStream::connect(host).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        let read = async {
+            while matches!(stream.read_buf(&mut bytes).await, Ok(count) if count > 0) {}
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(4), read).await.is_ok();
+        let answer = String::from_utf8_lossy(&bytes).into_owned();
+        let opened = answer.matches("HTTP/1.1 101").count();
+        table.row(name, opened, 0);
+        table.holds(name, answer.matches("HTTP/1.").count() <= 1 || name == "HTTP/2", &answer);
+        table.holds(name, ended || answer.starts_with("HTTP/1.1 4"), &format!("no end and no refusal: {answer}"));
+    }
+    table.row(
+        "calls of $connect",
+        app.backend.requests("/connect").len(),
+        0,
+    );
+    let (mut client, _) = app.connect().await;
+    only_the_echo_comes_back(&mut client, "alive").await;
+}
+
+// T14 beyond sigv4.rs
+#[tokio::test]
+async fn odd_paths_reach_no_connection() {
+    let app = App::start().await;
+    let (mut client, id) = app.connect().await;
+    let mut table = Table::about("odd paths");
+    for path in [
+        format!("/dev/%2e%2e/dev/@connections/{id}"),
+        format!("/prod/../dev/@connections/{id}"),
+        format!("/dev/.//@connections/{id}"),
+        format!("/dev/%2F@connections/{id}"),
+        format!("/dev%2F@connections/{id}"),
+        format!("/dev/@connections%2F{id}"),
+        format!("/dev/@connections/{id}%00"),
+        format!("/dev/@connections/{id}%0d%0a"),
+        format!("/dev/@connections/{id}%23"),
+        format!("/dev/@connections/%20{id}"),
+        format!("/dev/%2540connections/{id}"),
+        format!("/dev/@connections/{id}/../{id}"),
+        format!("/DEV/@connections/{id}"),
+        format!("/dev/@CONNECTIONS/{id}"),
+        format!("/dev/@connections/{}", id.to_lowercase()),
+        format!("/dev/@connections/{}", &id[..31]),
+        format!("/dev/@connections/{id}="),
+    ] {
+        let answer = Request::post(app.gateway.management(), &path, "x")
+            .send()
+            .await;
+        table.holds(
+            &path,
+            (400..500).contains(&answer.status),
+            &format!("answered {}", answer.status),
+        );
+    }
+    only_the_echo_comes_back(&mut client, "nothing was delivered").await;
+}
+
+// T16, CI size
+#[tokio::test]
+async fn a_forged_id_names_nobody() {
+    let app = App::start().await;
+    let (mut client, id) = app.connect().await;
+    assert!(is_connection_id(&id));
+    let mut table = Table::about("ids with one character changed");
+    for at in [0, 1, 5, 9, 10, 15, 20, 25, 30] {
+        let mut forged = id.clone().into_bytes();
+        forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).unwrap();
+        let status = app.gateway.push(&forged, "x").await.status;
+        table.holds(
+            &forged,
+            [400, 410].contains(&status),
+            &format!("answered {status}"),
+        );
+    }
+    only_the_echo_comes_back(&mut client, "nothing was delivered").await;
+}
+
+// G-B1 on $connect, and I2
+#[tokio::test]
+async fn refused_clients_leave_nothing_behind() {
+    let down = Backend::down();
+    let yaml = format!(
+        "apis: {{ chat: {{ routes: {{ $connect: {} }} }} }}",
+        down.url("/connect")
+    );
+    let gateway = app::start(&yaml).await;
+    for _ in 0..20 {
+        let answer = gateway.handshake("/dev").refused().await;
+        assert_eq!(answer.status, 500);
+        let id = text(&answer.json()["connectionId"]);
+        assert_eq!(gateway.push(&id, "x").await.status, 410);
+    }
+}
+
+// G-F1
+#[tokio::test]
+async fn without_file_descriptors_those_connected_are_still_served() {
+    let backend = App::backend().await;
+    let gateway = GatewayCommand::new(BINARY, &App::yaml(&backend, "", ""))
+        .open_files(256)
+        .start()
+        .await;
+    let mut clients = Vec::new();
+    for _ in 0..400 {
+        let handshake = gateway.handshake("/dev");
+        let opened = tokio::time::timeout(Duration::from_millis(500), handshake.exchange()).await;
+        match opened {
+            Ok(Some((stream, answer, _))) if answer.status == 101 => {
+                clients.push(RawSocket::from_stream(stream));
+            }
+            _ if clients.len() > 50 => break,
+            _ => {}
+        }
+    }
+    assert!(clients.len() > 50, "only {} were let in", clients.len());
+    let worked = gateway.processor_time();
+    let begun = Instant::now();
+    for client in clients.iter_mut().take(20) {
+        client.send(&frame(0x81, br#"{"action":"echo"}"#)).await;
+        let reply = client.next().await.expect("a reply");
+        assert_eq!(reply.payload, br#"{"action":"echo"}"#);
+    }
+    assert_eq!(
+        Request::get(gateway.management(), "/livez")
+            .send()
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        Request::get(gateway.management(), "/metrics")
+            .send()
+            .await
+            .status,
+        200
+    );
+    // A second of standing at the limit, in which accepting must not spin.
+    tokio::time::sleep(Duration::from_secs(1).saturating_sub(begun.elapsed())).await;
+    let spent = gateway.processor_time().saturating_sub(worked);
+    assert!(
+        spent < begun.elapsed().mul_f64(0.6),
+        "{spent:?} of processor time in {:?}",
+        begun.elapsed()
+    );
+    clients.truncate(20);
+    eventually("clients are let in again", async || {
+        let handshake = gateway.handshake("/dev");
+        let opened = tokio::time::timeout(Duration::from_secs(1), handshake.exchange()).await;
+        matches!(opened, Ok(Some((_, answer, _))) if answer.status == 101).then_some(())
+    })
+    .await;
+}

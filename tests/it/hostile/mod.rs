@@ -1,0 +1,9 @@
+//! Attacks and ill luck, each bounded in time and size: what must hold is said by the tests' names.
+
+mod backend;
+mod frames;
+mod handshake;
+mod injection;
+mod reader;
+
+const MIB: u64 = 1024 * 1024;
