@@ -283,3 +283,48 @@ async fn a_file_with_a_mistake_leaves_the_old_one_in_force() {
         table.row(name, app.gateway.handshake("/dev").status().await, 101);
     }
 }
+
+#[tokio::test]
+async fn what_a_client_said_before_it_left_is_still_handled() {
+    let app = App::start().await;
+    let (mut client, id) = app.connect().await;
+    for n in 0..10 {
+        client
+            .send_json(&json!({"action": "sendmessage", "n": n}))
+            .await;
+    }
+    client.close(Some((1000, ""))).await;
+    assert_eq!(app.backend.next("/disconnect").await.connection_id(), id);
+    eventually("all ten messages", async || {
+        (app.backend.requests("/sendmessage").len() == 10).then_some(())
+    })
+    .await;
+    assert_eq!(app.backend.requests("/disconnect").len(), 1);
+}
+
+#[tokio::test]
+async fn a_disconnect_of_lambda_is_told_again_until_the_service_is_there() {
+    let mut service = Backend::down();
+    let hooks = Backend::start().await;
+    let yaml = format!(
+        "lambda: {{ endpoint: {} }}\napis: {{ chat: {{ routes: {{ $connect: {}, $disconnect: {} }} }} }}",
+        service.url(""),
+        hooks.url("/connect"),
+        harness::Lambda::uri("bye"),
+    );
+    let gateway = app::start(&yaml).await;
+    let mut client = gateway.connect("/dev").await;
+    let id = hooks.next("/connect").await.connection_id();
+    client.close(Some((4000, "bye"))).await;
+    eventually("the connection is gone", async || {
+        (gateway.push(&id, "x").await.status == 410).then_some(())
+    })
+    .await;
+    service.up();
+    let event = within(Duration::from_secs(20), "the event", async || {
+        service.everything().first().map(harness::Recorded::json)
+    })
+    .await;
+    assert_eq!(event["requestContext"]["connectionId"], json!(id));
+    assert_eq!(event["requestContext"]["disconnectStatusCode"], json!(4000));
+}

@@ -215,3 +215,68 @@ async fn a_client_that_sends_faster_than_its_backend_works_is_slowed_down() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn no_message_is_handled_before_its_connect_is_done() {
+    let app = App::start().await;
+    let gate = Gate::shut();
+    app.backend.hold("/connect", &gate);
+    let mut bytes = app.gateway.handshake("/dev").bytes();
+    bytes.extend(frame(0x81, br#"{"action":"sendmessage"}"#));
+    let mut stream = tokio::net::TcpStream::connect(app.gateway.public())
+        .await
+        .unwrap();
+    stream.write_all(&bytes).await.unwrap();
+    let id = app.backend.next("/connect").await.connection_id();
+    // Others come and go meanwhile.
+    app.backend.on("/connect", |_| Answer::status(200));
+    let (mut other, _) = app.connect().await;
+    for mark in 0..20 {
+        only_the_echo_comes_back(&mut other, &mark.to_string()).await;
+    }
+    assert!(app.backend.requests("/sendmessage").is_empty());
+    gate.open();
+    assert_eq!(app.backend.next("/sendmessage").await.connection_id(), id);
+}
+
+#[tokio::test]
+async fn calls_of_one_integration_are_capped_and_waiting_counts_towards_their_timeout() {
+    let backend = App::backend().await;
+    let gate = Gate::shut();
+    backend.hold("/work", &gate);
+    let yaml = format!(
+        r#"
+apis:
+  chat:
+    routes:
+      work: {{ integration: {{ integrationType: HTTP_PROXY, integrationUri: "{0}/work", maxInFlight: 2, timeoutInMillis: 1500 }}, routeResponseSelectionExpression: $default }}
+      echo: {{ integration: {{ integrationType: HTTP_PROXY, integrationUri: "{0}/echo" }}, routeResponseSelectionExpression: $default }}
+"#,
+        backend.url("")
+    );
+    let gateway = app::start(&yaml).await;
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        let mut client = gateway.connect("/dev").await;
+        client.send_json(&json!({"action": "work"})).await;
+        clients.push(client);
+    }
+    let mut other = gateway.connect("/dev").await;
+    for mark in 0..20 {
+        only_the_echo_comes_back(&mut other, &mark.to_string()).await;
+    }
+    for client in &mut clients {
+        let frame = client.next_json().await;
+        assert_eq!(frame["message"], json!("Endpoint request timed out"));
+    }
+    assert!(
+        backend.requests("/work").len() <= 4,
+        "{} calls",
+        backend.requests("/work").len()
+    );
+    gate.open();
+    clients[0]
+        .send_json(&json!({"action": "work", "again": true}))
+        .await;
+    assert_eq!(clients[0].next_json().await["again"], json!(true));
+}

@@ -189,3 +189,32 @@ async fn what_goes_wrong_behind_the_gateway_is_not_shown_to_clients() {
     let frame = client.next_text().await;
     assert!(!frame.contains("canary"), "{frame}");
 }
+
+#[tokio::test]
+async fn a_backend_that_hangs_up_after_each_answer_gets_each_message_once() {
+    let raw = RawBackend::saying("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let yaml = format!(
+        "apis: {{ chat: {{ routes: {{ $default: {{ integration: {}, routeResponseSelectionExpression: $default }} }} }} }}",
+        raw.url("/")
+    );
+    let gateway = app::start(&yaml).await;
+    let mut client = gateway.connect("/dev").await;
+    let mut answered = 0;
+    for n in 0..50 {
+        client.send_text(&format!("message {n};")).await;
+        answered += usize::from(client.next_text().await == "ok");
+    }
+    assert!(answered >= 45, "only {answered} of 50 were answered");
+    let requests = raw.requests();
+    let all: Vec<String> = requests
+        .iter()
+        .map(|request| String::from_utf8_lossy(request).into_owned())
+        .collect();
+    for n in 0..50 {
+        let times = all
+            .iter()
+            .filter(|request| request.contains(&format!("message {n};")))
+            .count();
+        assert!(times <= 1, "message {n} came {times} times");
+    }
+}
