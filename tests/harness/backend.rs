@@ -65,6 +65,29 @@ impl Recorded {
             .unwrap_or_default()
     }
 
+    /// `x-wiregate-disconnect-reason` without its percent encoding.
+    pub fn disconnect_reason(&self) -> String {
+        let mut bytes = Vec::new();
+        let mut rest = self.wiregate("disconnect-reason").as_bytes();
+        while let [first, tail @ ..] = rest {
+            let code = tail
+                .get(..2)
+                .and_then(|digits| std::str::from_utf8(digits).ok());
+            let code = code.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            match code {
+                Some(byte) if *first == b'%' => {
+                    bytes.push(byte);
+                    rest = &tail[2..];
+                }
+                _ => {
+                    bytes.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// The id of the connection it is about.
     pub fn connection_id(&self) -> String {
         self.wiregate("connection-id").to_owned()

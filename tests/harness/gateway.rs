@@ -333,9 +333,14 @@ fn address(ready: &str, name: &str) -> SocketAddr {
     let value = ready
         .split_whitespace()
         .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-    value
+    let mut address: SocketAddr = value
         .and_then(|value| value.parse().ok())
-        .unwrap_or_else(|| panic!("no address `{name}=` in: {ready}"))
+        .unwrap_or_else(|| panic!("no address `{name}=` in: {ready}"));
+    // Bound to every address, it is reached by loopback.
+    if address.ip().is_unspecified() {
+        address.set_ip([127, 0, 0, 1].into());
+    }
+    address
 }
 
 /// What a process writes, collected by a thread so that its pipe never fills.

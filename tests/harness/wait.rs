@@ -69,6 +69,9 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            for wrong in &self.wrong {
+                eprintln!("{}: {}", self.subject, wrong.trim_start());
+            }
             return;
         }
         assert!(self.rows > 0, "{}: the table is empty", self.subject);

@@ -1,6 +1,6 @@
 //! How a request finds its API and stage, and which name a backend is told.
 
-use harness::{Backend, Request, Table};
+use harness::{Backend, Opened, Request, Table};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::app;
@@ -109,7 +109,11 @@ async fn callbacks_follow_the_place_at_which_clients_connect() {
             continue;
         }
         let name = format!("{host}{path}");
-        let mut client = gateway.handshake(path).with("Host", host).open().await;
+        let Opened::Open(mut client) = gateway.handshake(path).with("Host", host).send().await
+        else {
+            table.holds(&name, false, "the handshake was refused");
+            continue;
+        };
         let id = backend.next("/connect").await.connection_id();
         let callback = format!("{}/@connections/{id}", path.trim_end_matches('/'));
         // The operators' listener answers to names that are ours only.

@@ -81,10 +81,7 @@ async fn deleting_a_connection_closes_it_with_1000_once() {
     let disconnect = app.backend.next("/disconnect").await;
     assert_eq!(disconnect.connection_id(), id);
     assert_eq!(disconnect.wiregate("disconnect-code"), "1000");
-    assert_eq!(
-        disconnect.wiregate("disconnect-reason"),
-        "Connection%20Closed%20Normally"
-    );
+    assert_eq!(disconnect.disconnect_reason(), "Connection Closed Normally");
     assert_eq!(app.gateway.delete(&id).await.status, 410);
     assert_eq!(app.gateway.push(&id, "x").await.status, 410);
     assert_eq!(app.gateway.connection(&id).await.status, 410);

@@ -20,12 +20,9 @@ async fn a_clients_close_is_answered_in_kind_and_told_to_disconnect() {
         (Some((1011, "oops")), "1011", "oops"),
         (Some((3000, "registered")), "3000", "registered"),
         (Some((4001, "bye")), "4001", "bye"),
-        (Some((4999, "señor & co")), "4999", "se%C3%B1or%20%26%20co"),
-        (
-            None,
-            "1005",
-            "Client-side%20close%20frame%20status%20not%20set",
-        ),
+        (Some((4999, "señor & co")), "4999", "señor & co"),
+        (Some((4002, "100%25 sure%")), "4002", "100%25 sure%"),
+        (None, "1005", "Client-side close frame status not set"),
     ] {
         let mut socket = RawSocket::open(app.gateway.handshake("/dev")).await;
         let id = app.backend.next("/connect").await.connection_id();
@@ -49,7 +46,7 @@ async fn a_clients_close_is_answered_in_kind_and_told_to_disconnect() {
         let told = app.backend.next("/disconnect").await;
         table.row(&name, told.connection_id(), id);
         table.row(&name, told.wiregate("disconnect-code"), code);
-        table.row(&name, told.wiregate("disconnect-reason"), reason);
+        table.row(&name, told.disconnect_reason(), reason.to_owned());
         table.row(&name, told.wiregate("event-type"), "DISCONNECT");
     }
 }
@@ -179,8 +176,8 @@ async fn a_client_that_vanishes_is_told_as_1006() {
         table.row(name, told.wiregate("disconnect-code"), "1006");
         table.row(
             name,
-            told.wiregate("disconnect-reason"),
-            "Connection%20closed%20abnormally",
+            told.disconnect_reason(),
+            "Connection closed abnormally".to_owned(),
         );
         table.holds(
             name,
@@ -205,7 +202,7 @@ async fn an_idle_connection_is_closed_with_1001() {
     );
     let told = app.backend.next("/disconnect").await;
     assert_eq!(told.wiregate("disconnect-code"), "1001");
-    assert_eq!(told.wiregate("disconnect-reason"), "Going%20away");
+    assert_eq!(told.disconnect_reason(), "Going away");
 }
 
 #[tokio::test]

@@ -35,9 +35,9 @@ fn every_mistake_is_named_with_its_line_and_a_hint() {
         "server:\n  lissen: 127.0.0.1:8080\n  region: [x]\napis:\n  chat:\n    limits: { preset: gcp, idleTimeout: 5 }\n    routes:\n      $conect: http://127.0.0.1:1/\n",
         &[
             (2, &["lissen", "listen"]),
-            (3, &["region"]),
+            (3, &["text", "list"]),
             (6, &["gcp", "aws", "open"]),
-            (6, &["idleTimeout", "unit"]),
+            (6, &["duration", "unit"]),
             (8, &["$conect", "$connect"]),
         ],
     );

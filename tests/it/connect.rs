@@ -144,7 +144,13 @@ async fn an_unknown_place_is_forbidden() {
         "/dev%2F",
         "//dev",
     ] {
-        let answer = app.gateway.handshake(path).refused().await;
+        let answer = match app.gateway.handshake(path).send().await {
+            Opened::Refused(answer) => answer,
+            Opened::Open(_) => {
+                table.holds(path, false, "was let in");
+                continue;
+            }
+        };
         table.row(path, answer.status, 403);
         table.row(path, answer.text(), r#"{"message":"Forbidden"}"#);
         table.row(
@@ -160,7 +166,7 @@ async fn an_unknown_place_is_forbidden() {
         let id = answer.header("x-amzn-requestid").unwrap_or_default();
         table.holds(path, is_uuid(id), &format!("x-amzn-RequestId {id}"));
     }
-    assert!(app.backend.everything().is_empty(), "the backend was asked");
+    table.row("calls of the backend", app.backend.everything().len(), 0);
 }
 
 #[tokio::test]

@@ -385,8 +385,8 @@ async fn an_http_backend_is_told_all_it_needs_in_headers() {
         );
         table.row(
             "disconnect-reason",
-            disconnect.wiregate("disconnect-reason"),
-            "good%20bye%2C%20se%C3%B1or",
+            disconnect.disconnect_reason(),
+            "good bye, señor".to_owned(),
         );
         table.row(
             "disconnect-code of MESSAGE",

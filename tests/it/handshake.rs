@@ -249,3 +249,35 @@ async fn the_source_address_is_a_proxys_word_only_if_the_proxy_is_trusted() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_query_of_odd_characters_is_passed_on_or_refused_but_never_an_error_of_ours() {
+    let app = App::start().await;
+    let mut table = Table::about("characters in the query that should have been encoded");
+    for query in [
+        "q={\"a\":1}",
+        "q=<x>",
+        "q=a|b",
+        "q=a\\b",
+        "q=^`",
+        "q=\u{fc}",
+        "q=100%",
+        "q=%zz",
+        "a[]=1&b='x'",
+    ] {
+        let status = app
+            .gateway
+            .handshake(&format!("/dev?{query}"))
+            .status()
+            .await;
+        table.holds(
+            query,
+            [101, 400].contains(&status),
+            &format!("answered {status}"),
+        );
+        if status == 101 {
+            let seen = app.backend.next("/connect").await;
+            table.holds(query, !seen.query.is_empty(), "the query was dropped");
+        }
+    }
+}

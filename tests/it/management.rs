@@ -142,28 +142,42 @@ async fn it_refuses_to_listen_to_others_without_credentials_and_says_what_is_mis
 }
 
 #[tokio::test]
-async fn with_a_token_only_its_bearers_may_use_the_operators_listener() {
-    let app = App::with_server("server: { tokens: [opensesame] }", "").await;
-    let (mut client, id) = app.connect().await;
+async fn open_to_others_only_bearers_of_a_token_may_use_the_operators_listener() {
+    let backend = App::backend().await;
+    let yaml = App::yaml(&backend, "server: { tokens: [opensesame] }", "");
+    let gateway = GatewayCommand::new(BINARY, &yaml)
+        .management_listen("0.0.0.0:0")
+        .start()
+        .await;
+    let mut client = gateway.connect("/dev").await;
+    let id = backend.next("/connect").await.connection_id();
     let path = format!("/dev/@connections/{id}");
     let mut table = Table::about("bearer tokens");
     for (authorization, expected) in [
         (Some("Bearer opensesame"), 200),
+        (Some("bearer opensesame"), 200),
         (Some("Bearer wrong"), 403),
         (Some("Bearer "), 403),
+        (Some("Bearer"), 403),
         (Some("Bearer opensesame2"), 403),
+        (Some("Bearer opensesam"), 403),
         (Some("Basic opensesame"), 403),
+        (Some(""), 403),
+        (None, 403),
     ] {
         let name = format!("{authorization:?}");
-        let mut request = Request::post(app.gateway.management(), &path, name.as_str());
-        if let Some(authorization) = authorization {
-            request = request.header("Authorization", authorization);
-        }
-        let status = request.send().await.status;
-        let status = if status == 401 { 403 } else { status };
-        table.row(&name, status, expected);
-        if status == 200 {
-            table.row(&name, client.next_text().await, name.clone());
+        for (method, target) in [("POST", path.as_str()), ("GET", "/metrics")] {
+            let mut request = Request::new(gateway.management(), method, target).body(&name);
+            if let Some(authorization) = authorization {
+                request = request.header("Authorization", authorization);
+            }
+            let status = request.send().await.status;
+            // 401 and 403 both refuse.
+            let status = if status == 401 { 403 } else { status };
+            table.row(&format!("{method} {name}"), status, expected);
+            if method == "POST" && status == 200 {
+                table.row(&name, client.next_text().await, name.clone());
+            }
         }
     }
     only_the_echo_comes_back(&mut client, "nothing else was delivered").await;

@@ -83,7 +83,7 @@ async fn a_client_that_dawdles_over_its_handshake_is_cut_off() {
     table.row(
         "calls of $connect",
         app.backend.requests("/connect").len(),
-        0,
+        1,
     );
 }
 
@@ -158,7 +158,7 @@ async fn an_ambiguous_request_is_refused_once_and_never_split() {
         ("two hosts", format!("GET /dev HTTP/1.1\r\nHost: evil.example\r\n{upgrade}\r\n")),
         ("a NUL in a header", format!("GET /dev HTTP/1.1\r\nX-A: a\0b\r\n{upgrade}\r\n")),
         ("a bare CR in a header", format!("GET /dev HTTP/1.1\r\nX-A: a\rb\r\n{upgrade}\r\n")),
-        ("HTTP/0.9", "GET /dev\r\n".to_owned()),
+        ("HTTP/0.9", "GET /dev\r\n\r\n".to_owned()),
         ("HTTP/1.0", format!("GET /dev HTTP/1.0\r\n{upgrade}\r\n")),
         ("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
         ("POST to upgrade", format!("POST /dev HTTP/1.1\r\nContent-Length: 0\r\n{upgrade}\r\n")),

@@ -77,7 +77,7 @@ async fn a_log_line_cannot_be_forged() {
         "",
     )
     .await;
-    let nasty = "%0d%0a{\"level\":\"ERROR\",\"forged\":true}%1b[31m%00%E2%80%AE";
+    let nasty = "%0d%0a%7B%22level%22:%22ERROR%22,%22forged%22:true%7D%1b[31m%00%E2%80%AE";
     let handshake = app.gateway.handshake(&format!("/dev?q={nasty}"));
     let handshake = handshake
         .header("User-Agent", "a\tb \u{202e}forged")
