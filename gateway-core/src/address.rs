@@ -81,13 +81,13 @@ impl Directory {
     /// else `/{stage}` of the default or only API, and `/` where it has one stage.
     pub fn resolve<'a>(&self, host: &str, path: &'a str) -> Option<Resolved<'a>> {
         let name = host_name(host);
-        let segments = segments(path);
+        let segments = segments(path)?;
         if let Some(domain) = self.domain(name) {
             return resolve_mapping(domain, &segments);
         }
         if let Some(api_id) = execute_api_label(name) {
             let api = self
-                .api(api_id)
+                .api_of_host(api_id)
                 .filter(|api| !api.disable_execute_api_endpoint)?;
             return resolve_stage(api, &segments);
         }
@@ -111,49 +111,46 @@ impl Directory {
             return true;
         }
         let (name, port) = split_port(host);
-        let right_port = match port {
-            Some(port) => port.parse() == Ok(listener.port()),
-            None => true,
-        };
         let name = name.trim_end_matches('.');
-        let mapped = self.domain(name).is_some()
+        // A name that the operator chose may be reached through another port than ours, or a proxy's.
+        let chosen = self.domain(name).is_some()
             || self
                 .hostnames
                 .iter()
-                .any(|own| own.eq_ignore_ascii_case(name));
-        if mapped {
+                .any(|own| own.eq_ignore_ascii_case(name))
+            || self.names_an_api(name);
+        if chosen {
             return port.is_none_or(|port| port.parse::<u16>().is_ok());
         }
-        if !right_port || port.is_none() && !matches!(listener.port(), 80 | 443) {
-            return false;
-        }
-        if name.eq_ignore_ascii_case("localhost") {
-            return true;
-        }
-        if let Some(api_id) = execute_api_label(name) {
-            let base = &name[api_id.len() + ".execute-api.".len()..];
-            return base.eq_ignore_ascii_case(&self.base_domain) && self.api(api_id).is_some();
-        }
+        let right_port = match port {
+            Some(port) => port.parse() == Ok(listener.port()),
+            None => matches!(listener.port(), 80 | 443),
+        };
         let own = listener.ip();
-        match name
+        let address = name
             .trim_start_matches('[')
             .trim_end_matches(']')
-            .parse::<IpAddr>()
-        {
-            Ok(ip) => {
-                ip == own
-                    || own.is_unspecified() && ip.is_loopback()
-                    || own.is_loopback() && ip.is_loopback()
-            }
-            Err(_) => false,
-        }
+            .parse::<IpAddr>();
+        let ours = match address {
+            Ok(ip) => ip == own || own.is_unspecified() && ip.is_loopback(),
+            Err(_) => name.eq_ignore_ascii_case("localhost"),
+        };
+        right_port && ours
+    }
+
+    /// True for `{apiId}.execute-api.{baseDomain}` of an API that exists.
+    fn names_an_api(&self, name: &str) -> bool {
+        execute_api_label(name).is_some_and(|api_id| {
+            let base = &name[api_id.len() + ".execute-api.".len()..];
+            base.eq_ignore_ascii_case(&self.base_domain) && self.api_of_host(api_id).is_some()
+        })
     }
 
     /// True where some API answers at this host, whatever the path.
     pub fn knows(&self, host: &str) -> bool {
         let name = host_name(host);
         match execute_api_label(name) {
-            Some(api_id) if self.domain(name).is_none() => self.api(api_id).is_some(),
+            Some(api_id) if self.domain(name).is_none() => self.api_of_host(api_id).is_some(),
             _ => self.domain(name).is_some() || self.default_entry().is_some(),
         }
     }
@@ -192,6 +189,16 @@ impl Directory {
 
     fn api(&self, api_id: &str) -> Option<&ApiEntry> {
         self.apis.iter().find(|api| &*api.api_id == api_id)
+    }
+
+    /// The API of an `{apiId}.execute-api.*` host; names of hosts do not tell cases apart.
+    fn api_of_host(&self, api_id: &str) -> Option<&ApiEntry> {
+        let alike = || {
+            self.apis
+                .iter()
+                .find(|api| api.api_id.eq_ignore_ascii_case(api_id))
+        };
+        self.api(api_id).or_else(alike)
     }
 
     fn default_entry(&self) -> Option<&ApiEntry> {
@@ -271,12 +278,35 @@ fn is_connections(segment: &str) -> bool {
     segment == "@connections" || segment.eq_ignore_ascii_case("%40connections")
 }
 
-/// Non-empty segments: a doubled slash, as one SDK sends it, and a trailing one mean nothing. Dot segments
-/// stay as they are and so match nothing.
-fn segments(path: &str) -> Vec<&str> {
-    path.split('/')
-        .filter(|segment| !segment.is_empty())
-        .collect()
+/// The segments of a path, or `None` where an empty one stands in the way. A slash may follow the stage, and one may be
+/// doubled before `@connections`, as the AWS SDK for JavaScript sends it for an endpoint that ends in a slash. Dot
+/// segments stay as they are and so match nothing.
+fn segments(path: &str) -> Option<Vec<&str>> {
+    let mut segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    let marker = segments.iter().position(|segment| is_connections(segment));
+    match marker {
+        Some(at) if at > 0 && segments[at - 1].is_empty() => {
+            segments.remove(at - 1);
+        }
+        None if segments.last().is_some_and(|last| last.is_empty()) => {
+            segments.pop();
+        }
+        _ => {}
+    }
+    // An empty id is told apart later: it is no connection's.
+    let (last, before) = segments
+        .split_last()
+        .map_or((None, &[][..]), |(last, before)| (Some(*last), before));
+    let empty_id = last == Some("") && before.last().is_some_and(|segment| is_connections(segment));
+    let whole = if empty_id {
+        before
+    } else {
+        segments.as_slice()
+    };
+    whole
+        .iter()
+        .all(|segment| !segment.is_empty())
+        .then_some(segments)
 }
 
 /// `{apiId}` of `{apiId}.execute-api.*`.

@@ -13,6 +13,20 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// What may not stand in a query as it is; clients send it all the same. Escapes that are there stay.
+const IN_QUERY: &AsciiSet = &percent_encoding::CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'{')
+    .add(b'}')
+    .add(b'|')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'#');
+
 /// `${stageVariables.name}` replaced by the stage's values; an unset one becomes empty, as on AWS.
 pub(super) fn substitute(text: &str, variables: &BTreeMap<String, String>) -> String {
     const OPEN: &str = "${stageVariables.";
@@ -126,7 +140,7 @@ impl UriTemplate {
         let mut separator = if text.contains('?') { '&' } else { '?' };
         if !raw_query.is_empty() {
             text.push(separator);
-            text.push_str(raw_query);
+            text.extend(utf8_percent_encode(raw_query, IN_QUERY));
             separator = '&';
         }
         for (name, value) in query {
@@ -203,6 +217,13 @@ mod tests {
             "http://h/p?z=0&a=1&b=%40evil.example",
         );
         check("http://h/{none}/x", "", "", &[], "http://h//x");
+        check(
+            "http://h/p",
+            "",
+            "q={\"a\":1}&b=%20<\u{e9}>",
+            &[],
+            "http://h/p?q=%7B%22a%22:1%7D&b=%20%3C%C3%A9%3E",
+        );
     }
 
     #[test]

@@ -76,11 +76,15 @@ pub fn message(
         }
         BackendAnswer::Http { status, body, .. } => match responses(route) {
             None => body.clone(),
-            Some(responses) if route.two_way => mapped(responses, call, *status, body)?,
+            Some(responses) if route.two_way && !responses.is_empty() => {
+                mapped(responses, call, *status, body)?
+            }
             Some(_) => return Ok(Reply::Silent),
         },
         BackendAnswer::Mock(status) => match responses(route) {
-            Some(responses) if route.two_way => mapped(responses, call, *status, &Bytes::new())?,
+            Some(responses) if route.two_way && !responses.is_empty() => {
+                mapped(responses, call, *status, &Bytes::new())?
+            }
             _ => return Ok(Reply::Silent),
         },
     };
@@ -174,13 +178,16 @@ fn responses(route: &LiveRoute) -> Option<&[LiveResponse]> {
     }
 }
 
-/// The body after the integration response that takes the status.
+/// The body after the integration response that takes the status; empty where none is defined at all.
 fn mapped(
     responses: &[LiveResponse],
     call: &Call<'_>,
     status: u16,
     body: &Bytes,
 ) -> Result<Bytes, Failure> {
+    if responses.is_empty() {
+        return Ok(Bytes::new());
+    }
     let text = status.to_string();
     let key = expression::select(responses.iter().map(|response| &response.key), Some(&text));
     let response = key.and_then(|key| responses.iter().find(|response| response.key == *key));

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::deploy::{Addresses, compile_all};
 use super::reload::Reloader;
 use super::workers::{self, Shared};
-use crate::config::{Config, ConfigErrors, Loaded, Overrides, Watcher};
+use crate::config::{Config, ConfigErrors, Loaded, LogFormat, Overrides, Watcher};
 use crate::env;
 use crate::integration::http::TlsRoots;
 use crate::listen::{self, Budget, Handshakes, Port};
@@ -124,7 +124,7 @@ impl Process {
             crate::config::AccessLog::Errors => AccessLog::Errors,
             crate::config::AccessLog::All => AccessLog::All,
         };
-        let (places, reserved) = places(server.max_connections as usize);
+        let (places, reserved) = places();
         let shared = Shared {
             config: Arc::new(loaded.config.clone()),
             node: Arc::new(Node {
@@ -264,18 +264,12 @@ fn worker_count(config: &Config) -> usize {
     }
 }
 
-/// Places for clients, and the descriptors that are kept back.
-fn places(configured: usize) -> (usize, usize) {
+/// Places for sockets of clients, and the descriptors that are kept back.
+fn places() -> (usize, usize) {
     let limit = listen::descriptor_limit();
     let (least, most) = RESERVED_DESCRIPTORS;
     let reserved = (limit / 10).clamp(least, most).min(limit / 2);
-    let possible = limit - reserved;
-    let places = if configured == 0 {
-        possible
-    } else {
-        configured.min(possible)
-    };
-    (places, reserved)
+    (limit - reserved, reserved)
 }
 
 fn spawn_all(
@@ -329,13 +323,20 @@ fn announce(shared: &Shared, loaded: &Loaded, places: usize) {
             .iter()
             .map(|warning| format!("  warning: {warning}")),
     );
-    lines.push(format!(
+    // Who asked for JSON reads lines by program.
+    let json = shared.config.server.log.format == LogFormat::Json;
+    // A closed stdout must not keep the gateway from serving.
+    for line in &lines {
+        if json {
+            tracing::info!("{}", line.trim());
+        } else {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    let _ = writeln!(
+        out,
         "ready public={} management={}",
         shared.public, shared.management
-    ));
-    // A closed stdout must not keep the gateway from serving.
-    for line in lines {
-        let _ = writeln!(out, "{line}");
-    }
+    );
     let _ = out.flush();
 }

@@ -85,6 +85,7 @@ async fn work(
         stages: Arc::clone(&shared.stages),
         observe: Arc::clone(&shared.observe),
         drain: Arc::clone(&shared.drain),
+        max_connections: (server.max_connections > 0).then_some(server.max_connections as usize),
         proxies: Proxies(server.trusted_proxies.clone()),
     });
     let callback = Arc::new(CallbackDoor {

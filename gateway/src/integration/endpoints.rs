@@ -81,7 +81,7 @@ impl LambdaEndpoints {
             LambdaOutcome::ServiceError(error) => {
                 let text = format!("{}: {error:?}", target.name);
                 Err(match error.kind {
-                    ServiceErrorKind::Throttled => Failure::Overloaded("the function is throttled"),
+                    ServiceErrorKind::Throttled => Failure::Unreachable(text),
                     ServiceErrorKind::NotPermitted | ServiceErrorKind::NoSuchFunction => {
                         Failure::NotInvocable(text)
                     }

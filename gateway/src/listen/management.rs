@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use super::budget::Budget;
 use super::http1::{read_body, serve};
 use crate::callback::{self, CallbackDoor, CallbackRequest};
-use crate::management::{Access, Guarded};
+use crate::management::{Access, Guarded, bearer};
 use crate::node::Drain;
 use crate::observe::Observe;
 use crate::respond;
@@ -81,11 +81,12 @@ impl ManagementListener {
         // Whoever shows a signature must show a right one, also where none is asked for.
         let presented =
             parts.headers.contains_key(AUTHORIZATION) && !self.callback.credentials.is_empty();
-        let bearer = parts
+        let authorization = parts
             .headers
             .get(AUTHORIZATION)
-            .is_some_and(|value| value.as_bytes().starts_with(b"Bearer "));
-        let must_verify = guarded == Guarded::IfSigned || presented && !bearer;
+            .and_then(|value| value.to_str().ok());
+        let must_verify =
+            guarded == Guarded::IfSigned || presented && authorization.and_then(bearer).is_none();
         if is_callback || must_verify {
             let body = match read_body(body, self.timeout).await {
                 Ok(body) => body,

@@ -61,8 +61,7 @@ impl Access {
         if matches!(path, "/livez" | "/readyz") {
             return Ok(Guarded::Allowed);
         }
-        let authorization = text(AUTHORIZATION);
-        if let Some(token) = authorization.and_then(|value| value.strip_prefix("Bearer ")) {
+        if let Some(token) = text(AUTHORIZATION).and_then(bearer) {
             let known = self
                 .tokens
                 .iter()
@@ -91,6 +90,12 @@ impl Access {
                 .is_some_and(|own| own.eq_ignore_ascii_case(name))
             || directory.is_own_name(name)
     }
+}
+
+/// The token of a `Bearer` authorization; the scheme's name knows no case (RFC 9110 §11.1).
+pub fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
 fn unknown_token() -> Failure {

@@ -14,7 +14,7 @@ use axum::routing::get;
 use crate::node::Drain;
 use crate::observe::Observe;
 
-pub use guard::{Access, Guarded};
+pub use guard::{Access, Guarded, bearer};
 
 /// What the paths need.
 #[derive(Debug, Clone)]

@@ -74,6 +74,7 @@ impl Drain {
     /// is under way, `limit` at most.
     pub async fn run(&self, sessions: &Sessions, limit: Duration) -> Report {
         self.start();
+        let patience = tokio::time::Instant::now() + limit.mul_f64(0.8);
         let ramp = async {
             let live = sessions.all();
             // A large crowd takes most of the time there is, a small one 5 ms each.
@@ -85,9 +86,9 @@ impl Drain {
             for (place, one) in live.into_iter().enumerate() {
                 let at = share.mul_f64(place as f64 + env::chance());
                 tokio::time::sleep_until(began + at).await;
-                one.outlet.close(CloseCause::Shutdown);
+                one.outlet.leave();
             }
-            self.wait_idle(sessions).await;
+            self.wait_idle(sessions, patience).await;
         };
         let _ = tokio::time::timeout(limit, ramp).await;
         Report {
@@ -96,15 +97,22 @@ impl Drain {
         }
     }
 
-    async fn wait_idle(&self, sessions: &Sessions) {
+    /// Waits for everything under way; what still answers when `patience` ends is closed all the same, so that its
+    /// client hears 1001 and its backend of the end.
+    async fn wait_idle(&self, sessions: &Sessions, patience: tokio::time::Instant) {
         loop {
             let changed = self.changed.notified();
             if self.under_way.load(Ordering::Acquire) == 0 {
                 return;
             }
+            let out_of_patience = tokio::time::Instant::now() >= patience;
             // A handshake that was under way may have become a connection since.
             for late in sessions.all() {
-                late.outlet.close(CloseCause::Shutdown);
+                if out_of_patience {
+                    late.outlet.close(CloseCause::Shutdown);
+                } else {
+                    late.outlet.leave();
+                }
             }
             let _ = tokio::time::timeout(Duration::from_millis(200), changed).await;
         }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -29,6 +29,7 @@ pub struct Outlet {
     /// Tells our own replies that the queue has room again.
     room: Notify,
     last_message: AtomicU64,
+    leaving: AtomicBool,
     /// Bytes that may wait.
     capacity: u32,
 }
@@ -81,6 +82,7 @@ impl Outlet {
             owner: AtomicWaker::new(),
             room: Notify::new(),
             last_message: AtomicU64::new(env::now()),
+            leaving: AtomicBool::new(false),
             capacity,
         }
     }
@@ -155,12 +157,33 @@ impl Outlet {
         }
     }
 
-    /// The handshake is answered: what was held is written from now on.
-    pub fn open(&self) {
+    /// The handshake is answered: `response` goes out first, then what was held. Under one lock, so that a push that
+    /// follows the client's sight of the 101 is never told that the connection does not exist.
+    pub fn open(&self, response: Bytes) {
         let mut queue = self.lock();
-        if matches!(queue.state, State::Connecting { .. }) {
-            queue.state = State::Open;
+        if !matches!(queue.state, State::Connecting { .. }) {
+            return;
         }
+        queue.state = State::Open;
+        queue.bytes += response.len();
+        queue.frames.push_front(response);
+        queue.stalled_since = env::now();
+        if let Err(error) = self.drain(&mut queue)
+            && error.kind() != io::ErrorKind::WouldBlock
+        {
+            queue.state = State::Closing(Box::new(CloseCause::Lost));
+        }
+    }
+
+    /// Asks for an orderly end: what was received is answered first.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+        self.owner.wake();
+    }
+
+    /// True once an orderly end was asked for.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
     }
 
     /// Orders the end: the close frame is written after all that is queued. The first cause counts.

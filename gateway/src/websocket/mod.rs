@@ -28,6 +28,8 @@ pub struct WebSocketDoor {
     pub observe: Arc<Observe>,
     /// What must be finished before the process may go.
     pub drain: Arc<Drain>,
+    /// More than so many connections are refused with 503; `None` leaves it to the descriptors.
+    pub max_connections: Option<usize>,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Proxies,
 }

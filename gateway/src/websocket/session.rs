@@ -110,6 +110,8 @@ struct Socket<'a> {
     /// Read but not decoded yet, because the queue was full.
     backlog: Vec<u8>,
     paused: bool,
+    /// The clocks know that bytes wait for the client.
+    knows_queue: bool,
     /// The reading side has ended: nothing more comes.
     ended: Option<CloseCause>,
 }
@@ -130,6 +132,7 @@ impl<'a> Socket<'a> {
             waiting_bytes: 0,
             backlog: rest,
             paused: false,
+            knows_queue: false,
             ended: None,
         }
     }
@@ -146,6 +149,10 @@ impl<'a> Socket<'a> {
             if let Some(cause) = self.ended.take() {
                 return cause;
             }
+            if self.live.outlet.is_leaving() && self.backlog.is_empty() && self.is_settled() {
+                return CloseCause::Shutdown;
+            }
+            self.knows_queue = self.live.outlet.queued() > 0;
             let facts = Facts {
                 last_message: self.live.outlet.last_message(),
                 paused: self.paused,
@@ -182,12 +189,19 @@ impl<'a> Socket<'a> {
         if let Some(cause) = outlet.closing() {
             return Poll::Ready(Err(cause));
         }
-        if outlet.queued() > 0
-            && let Poll::Ready(flushed) = outlet.poll_flush(cx)
-        {
+        let queued = outlet.queued() > 0;
+        if queued && let Poll::Ready(flushed) = outlet.poll_flush(cx) {
             return Poll::Ready(flushed.map_err(|_| CloseCause::Lost));
         }
-        if self.can_start() || self.paused && self.has_room() {
+        // A pusher on another thread left bytes behind: from now on the write clock runs.
+        if queued && !self.knows_queue {
+            return Poll::Ready(Ok(()));
+        }
+        let leaving = outlet.is_leaving();
+        if leaving && (!self.paused || self.is_settled()) {
+            return Poll::Ready(Ok(()));
+        }
+        if self.can_start() || self.paused && self.has_room() && !leaving {
             return Poll::Ready(Ok(()));
         }
         if !self.paused {
@@ -299,7 +313,7 @@ impl<'a> Socket<'a> {
 
     fn settle_pause(&mut self) {
         // While bytes wait in the backlog nothing newer may be read: it would overtake them.
-        let paused = !self.has_room() || !self.backlog.is_empty();
+        let paused = !self.has_room() || !self.backlog.is_empty() || self.live.outlet.is_leaving();
         if self.paused && !paused {
             self.rules.resume(env::now());
         }
@@ -348,6 +362,11 @@ impl<'a> Socket<'a> {
                 drop(running);
             });
         }
+    }
+
+    /// True where every message that was received has been answered.
+    fn is_settled(&self) -> bool {
+        self.next.is_none() && self.waiting.is_empty() && self.live.in_flight() == 0
     }
 
     /// Sends what is queued and the close frame, then waits for the peer's end, within bounds.
@@ -419,9 +438,11 @@ impl<'a> Socket<'a> {
         poll_fn(|cx| {
             self.live.outlet.register(cx);
             self.start_messages();
-            let started = self.waiting.is_empty() && self.next.is_none();
-            let done = started && self.live.in_flight() == 0;
-            if done { Poll::Ready(()) } else { Poll::Pending }
+            if self.is_settled() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }

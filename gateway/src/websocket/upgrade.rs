@@ -10,7 +10,6 @@ use gateway_core::call::{Call, Connection, Event, Handshake};
 use gateway_core::failure::Failure;
 use gateway_core::id::{ConnectionId, RequestId};
 use gateway_core::mapping::Outcome;
-use gateway_core::session::CloseCause;
 use http::Response;
 use http::header::{HeaderName, HeaderValue};
 use tokio::io::AsyncWriteExt;
@@ -21,7 +20,7 @@ use super::head::Head;
 use super::{WebSocketDoor, close, host_of, resolve, session};
 use crate::config::IpNet;
 use crate::env;
-use crate::node::{Deployed, Guard, LiveConnection, Outlet, StageSlot};
+use crate::node::{Deployed, LiveConnection, Outlet, StageSlot};
 use crate::respond;
 
 /// A socket whose request head asks for an upgrade.
@@ -108,8 +107,12 @@ impl WebSocketDoor {
             Ok(subprotocol) => {
                 drop((handshake, deployed));
                 guard.owe();
-                let switched = respond::switching_protocols(&key, subprotocol.as_deref());
-                self.open(live, switched, rest, guard, permit).await;
+                // Accepted: from here on its end is owed, whether or not the client ever sees the 101.
+                self.observe.metrics.opened();
+                live.outlet
+                    .open(respond::switching_protocols(&key, subprotocol.as_deref()));
+                // The socket gets a task of its own, so that nothing of the handshake stays in memory.
+                session::spawn(self, live, rest, guard, permit);
             }
             Err(response) => {
                 self.node.sessions.remove(&connection.id);
@@ -131,6 +134,12 @@ impl WebSocketDoor {
         head: &Head,
     ) -> Result<(Arc<StageSlot>, Arc<Deployed>, Connection, Handshake, String), Failure> {
         let key = head.websocket_key()?.to_owned();
+        if self
+            .max_connections
+            .is_some_and(|most| self.node.sessions.len() >= most)
+        {
+            return Err(Failure::Overloaded("server.maxConnections is reached"));
+        }
         if self.drain.is_draining() {
             return Err(Failure::Overloaded("this node is shutting down"));
         }
@@ -270,28 +279,6 @@ impl WebSocketDoor {
                 Err(response)
             }
             Err(failure) => Err(refused(&failure)),
-        }
-    }
-
-    /// Writes the 101 and hands the socket to its own task, so that nothing of the handshake stays in memory.
-    async fn open(
-        self: Arc<Self>,
-        live: Arc<LiveConnection>,
-        switched: Bytes,
-        rest: Vec<u8>,
-        guard: Guard,
-        permit: OwnedSemaphorePermit,
-    ) {
-        self.observe.metrics.opened();
-        let connected = write_all(&live, switched).await;
-        if connected {
-            live.outlet.open();
-            session::spawn(self, live, rest, guard, permit);
-        } else {
-            // Accepted, so its end is owed, although the client never saw the 101.
-            self.node.sessions.remove(&live.connection.id);
-            live.outlet.finish();
-            close::spawn(self, live, CloseCause::Lost, guard, permit);
         }
     }
 }
