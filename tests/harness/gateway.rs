@@ -270,6 +270,11 @@ impl Gateway {
         format!("{}{}", self.stdout.text(), self.stderr.text())
     }
 
+    /// Its log so far: all it wrote to stderr.
+    pub fn log(&self) -> String {
+        self.stderr.text()
+    }
+
     /// The value of the metric lines whose name begins so, added up; `None` if there are none.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let page = Request::get(self.management, "/metrics")

@@ -164,20 +164,18 @@ apis:
 
 #[tokio::test]
 async fn a_mock_answers_without_a_backend() {
-    let mock = |status: u16| {
+    let mock = |status: u16, responses: &str| {
         format!(
-            "{{ integration: {{ integrationType: MOCK, requestTemplates: {{ application/json: '{{\"statusCode\": {status}}}' }} }} }}"
+            "apis: {{ chat: {{ routes: {{ $connect: {{ integration: {{ integrationType: MOCK, requestTemplates: {{ application/json: '{{\"statusCode\": {status}}}' }}{responses} }} }} }} }} }}"
         )
     };
     let mut table = Table::about("MOCK on $connect");
-    for (status, expected) in [(200, 101), (204, 101), (403, 403), (500, 500)] {
-        let yaml = format!(
-            "apis: {{ chat: {{ routes: {{ $connect: {} }} }} }}",
-            mock(status)
-        );
-        let gateway = app::start(&yaml).await;
-        let got = gateway.handshake("/dev").status().await;
-        table.row(&status.to_string(), got, expected);
+    for responses in ["", ", integrationResponses: { $default: {} }"] {
+        for (status, expected) in [(200, 101), (204, 101), (403, 403), (500, 500)] {
+            let gateway = app::start(&mock(status, responses)).await;
+            let got = gateway.handshake("/dev").status().await;
+            table.row(&format!("{status}{responses}"), got, expected);
+        }
     }
     let bare =
         "apis: { chat: { routes: { $connect: { integration: { integrationType: MOCK } } } } }";
