@@ -262,6 +262,10 @@ apis: {{ chat: {{ routes: {{ $connect: {} }} }} }}
     let gateway = app::start(&yaml).await;
     let own = gateway.public().to_string();
     let localhost = format!("localhost:{}", gateway.public().port());
+    let based = format!(
+        "chat.execute-api.gw.example.com:{}",
+        gateway.public().port()
+    );
     let public = "public.example.com:8443";
     let mut table = Table::about("Host and domainName");
     for (host, expected) in [
@@ -271,10 +275,9 @@ apis: {{ chat: {{ routes: {{ $connect: {} }} }} }}
         ("PUBLIC.example.com:8443", public),
         ("ws.example.com", "ws.example.com"),
         ("alias.example.com", "alias.example.com"),
-        (
-            "chat.execute-api.gw.example.com",
-            "chat.execute-api.gw.example.com",
-        ),
+        (based.as_str(), based.as_str()),
+        // Without the port there is nobody at that name.
+        ("chat.execute-api.gw.example.com", public),
         ("evil.example", public),
         ("evil.example:8443", public),
         ("public.example.com.evil.example", public),
