@@ -276,8 +276,11 @@ apis: {{ chat: {{ routes: {{ $connect: {} }} }} }}
         ("ws.example.com", "ws.example.com"),
         ("alias.example.com", "alias.example.com"),
         (based.as_str(), based.as_str()),
-        // Without the port there is nobody at that name.
-        ("chat.execute-api.gw.example.com", public),
+        // The operator's own name, behind a proxy at its scheme's port.
+        (
+            "chat.execute-api.gw.example.com",
+            "chat.execute-api.gw.example.com",
+        ),
         ("evil.example", public),
         ("evil.example:8443", public),
         ("public.example.com.evil.example", public),
