@@ -1,0 +1,5 @@
+//! The generator's own clients, small enough that it is not the bottleneck.
+
+pub(crate) mod frame;
+pub(crate) mod poster;
+pub(crate) mod socket;

@@ -1,0 +1,175 @@
+//! The threads of the generator, and the one who conducts them: opens, warms up, measures, ends.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::course::{Lane, Meter, Phase};
+use super::processes::CpuTime;
+use crate::error::LoadError;
+
+/// Time that all sockets together have to open.
+const OPENING: Duration = Duration::from_mins(2);
+
+/// What happened between two readings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    /// How long it was.
+    pub(crate) seconds: f64,
+    /// Requests answered in it.
+    pub(crate) answered: u64,
+    /// CPU time of the server in it.
+    pub(crate) server: CpuTime,
+    /// CPU time of this process, generator and backend, in it.
+    pub(crate) generator: CpuTime,
+}
+
+/// All lanes of one trial.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    phase: watch::Sender<Phase>,
+    meters: Vec<Arc<Meter>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Crew {
+    /// Starts `lanes` threads, each with a runtime of its own, each working on `work(number, lane)`.
+    pub(crate) fn start<W, F>(lanes: usize, work: W) -> Result<Self, LoadError>
+    where
+        W: Fn(usize, Lane) -> F + Clone + Send + 'static,
+        F: Future<Output = Result<(), LoadError>>,
+    {
+        let (phase, watched) = watch::channel(Phase::Opening);
+        let epoch = Instant::now();
+        let mut crew = Self {
+            phase,
+            meters: Vec::new(),
+            threads: Vec::new(),
+        };
+        for number in 0..lanes {
+            let meter = Meter::new();
+            let lane = Lane::new(Arc::clone(&meter), epoch, watched.clone());
+            let work = work.clone();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(LoadError::system("no runtime for the generator"))?;
+            let counted = Arc::clone(&meter);
+            let thread = thread::Builder::new()
+                .name(format!("lane-{number}"))
+                .spawn(move || {
+                    if let Err(error) = runtime.block_on(work(number, lane)) {
+                        counted.fail(error);
+                    }
+                });
+            crew.meters.push(meter);
+            crew.threads
+                .push(thread.map_err(LoadError::system("no thread for the generator"))?);
+        }
+        Ok(crew)
+    }
+
+    /// Waits until all sockets are open; an error if one could not be.
+    pub(crate) fn opened(&self) -> Result<(), LoadError> {
+        let since = Instant::now();
+        while !self
+            .meters
+            .iter()
+            .all(|meter| meter.ready.load(Ordering::Acquire))
+        {
+            if let Some(text) = self.failures().1 {
+                return Err(LoadError::Trial(format!("not all sockets opened: {text}")));
+            }
+            if since.elapsed() > OPENING {
+                return Err(LoadError::Trial(format!(
+                    "not all sockets were open after {OPENING:?}"
+                )));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// Warms up, then measures `pids` for `length`; `progress` hears the rate of each second.
+    pub(crate) fn measure(
+        &self,
+        warm_up: Duration,
+        length: Duration,
+        pids: &[u32],
+        mut progress: impl FnMut(f64),
+    ) -> Window {
+        self.phase.send_replace(Phase::WarmUp);
+        thread::sleep(warm_up);
+        let (server, generator) = (CpuTime::of(pids), own());
+        let (answered, start) = (self.answered(), Instant::now());
+        self.phase.send_replace(Phase::Measure);
+        let mut last = (answered, start);
+        while let Some(left) = length
+            .checked_sub(start.elapsed())
+            .filter(|left| !left.is_zero())
+        {
+            thread::sleep(left.min(Duration::from_secs(1)));
+            let now = (self.answered(), Instant::now());
+            progress((now.0 - last.0) as f64 / (now.1 - last.1).as_secs_f64());
+            last = now;
+        }
+        let window = Window {
+            seconds: start.elapsed().as_secs_f64(),
+            answered: self.answered() - answered,
+            server: CpuTime::of(pids) - server,
+            generator: own() - generator,
+        };
+        self.phase.send_replace(Phase::Done);
+        window
+    }
+
+    /// Ends all lanes and waits for them; each bounds its own end.
+    pub(crate) fn finish(&mut self) {
+        self.phase.send_replace(Phase::Done);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                // The panic's own message is on standard error already.
+                if let Some(meter) = self.meters.first() {
+                    meter.fail("a lane of the generator panicked");
+                }
+            }
+        }
+    }
+
+    /// What the lanes count.
+    pub(crate) fn meters(&self) -> &[Arc<Meter>] {
+        &self.meters
+    }
+
+    /// Failures of all lanes, and the first text among them.
+    pub(crate) fn failures(&self) -> (u64, Option<String>) {
+        self.meters
+            .iter()
+            .map(|meter| meter.failures())
+            .fold((0, None), |(sum, text), (more, other)| {
+                (sum + more, text.or(other))
+            })
+    }
+
+    /// Requests answered so far, in all lanes.
+    fn answered(&self) -> u64 {
+        self.meters
+            .iter()
+            .map(|meter| meter.answered.load(Ordering::Relaxed))
+            .sum()
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn own() -> CpuTime {
+    CpuTime::of(&[std::process::id()])
+}

@@ -1,0 +1,103 @@
+//! The figures of a trial: each a metric and its value.
+
+use super::course::Meter;
+use super::crew::Window;
+use super::latency::{Latencies, Summary};
+use std::sync::Arc;
+
+/// One kind of figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Metric {
+    /// Its name in JSON, unit included.
+    pub(crate) key: &'static str,
+    /// Its name in the table.
+    pub(crate) title: &'static str,
+    /// Digits after the point.
+    pub(crate) decimals: usize,
+}
+
+const fn metric(key: &'static str, title: &'static str, decimals: usize) -> Metric {
+    Metric {
+        key,
+        title,
+        decimals,
+    }
+}
+
+/// CPU time of the server for one unit of work, user and system.
+pub(crate) const CPU: Metric = metric("cpu_us_per_message", "CPU µs/message", 2);
+/// Work done.
+pub(crate) const RATE: Metric = metric("messages_per_second", "messages/s", 0);
+/// Cores that the server kept busy: near 1 when pinned means that the server was the bottleneck.
+pub(crate) const SERVER_CORES: Metric = metric("server_cores", "server cores busy", 2);
+/// Cores that generator and backend kept busy.
+pub(crate) const GENERATOR_CORES: Metric = metric("generator_cores", "generator cores busy", 2);
+/// The kernel's share of the server's CPU time.
+pub(crate) const KERNEL: Metric = metric("kernel_share", "kernel share of CPU", 2);
+/// What went wrong.
+pub(crate) const FAILURES: Metric = metric("failures", "failures", 0);
+/// Memory of the server at the end, all of it.
+pub(crate) const RESIDENT: Metric = metric("rss_mib", "RSS MiB", 1);
+/// Memory of the server for each connection, its base taken off.
+pub(crate) const RESIDENT_EACH: Metric =
+    metric("rss_bytes_per_connection", "RSS bytes/connection", 0);
+
+/// Three metrics of one distribution.
+pub(crate) type Distribution = [Metric; 3];
+
+/// From a request to its answer.
+pub(crate) const LATENCY: Distribution = [
+    metric("p50_us", "p50 µs", 0),
+    metric("p99_us", "p99 µs", 0),
+    metric("max_us", "max µs", 0),
+];
+/// From a post to the arrival on the socket.
+pub(crate) const DELIVERY: Distribution = [
+    metric("delivery_p50_us", "delivery p50 µs", 0),
+    metric("delivery_p99_us", "delivery p99 µs", 0),
+    metric("delivery_max_us", "delivery max µs", 0),
+];
+
+/// What a trial found.
+pub(crate) type Figures = Vec<(Metric, f64)>;
+
+/// Puts a distribution among the figures, if there is one.
+pub(crate) fn add_distribution(
+    figures: &mut Figures,
+    names: Distribution,
+    summary: Option<Summary>,
+) {
+    if let Some(summary) = summary {
+        figures.extend(
+            names
+                .into_iter()
+                .zip([summary.p50, summary.p99, summary.max]),
+        );
+    }
+}
+
+/// The figures that a window always gives.
+pub(crate) fn of_window(window: &Window, meters: &[Arc<Meter>]) -> Figures {
+    let cpu = window.server.nanoseconds as f64;
+    let mut figures = vec![
+        (CPU, cpu / 1e3 / window.answered as f64),
+        (RATE, window.answered as f64 / window.seconds),
+    ];
+    add_distribution(
+        &mut figures,
+        LATENCY,
+        Latencies::summary(meters.iter().map(|meter| &meter.latency)),
+    );
+    add_distribution(
+        &mut figures,
+        DELIVERY,
+        Latencies::summary(meters.iter().map(|meter| &meter.delivery)),
+    );
+    figures.push((SERVER_CORES, cpu / 1e9 / window.seconds));
+    figures.push((
+        GENERATOR_CORES,
+        window.generator.nanoseconds as f64 / 1e9 / window.seconds,
+    ));
+    figures.extend(window.server.system_share().map(|share| (KERNEL, share)));
+    figures
+}

@@ -1,0 +1,169 @@
+//! `route`: a message to the gateway, by the gateway to the HTTP backend, the answer back on the same socket.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+use tokio::task::JoinSet;
+
+use super::pace::{self, Pace};
+use super::{open, share};
+use crate::client::frame;
+use crate::client::socket::Socket;
+use crate::error::LoadError;
+use crate::measure::course::{Lane, Phase};
+use crate::measure::crew::Crew;
+use crate::measure::{figure, processes};
+use crate::plan::{Door, Finding, Stage};
+
+/// Settings of `route`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Route {
+    /// Connections, each with at most one message under way.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) connections: usize,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 91, value_parser = clap::value_parser!(u32).range(32..=1_000_000))]
+    pub(crate) payload: u32,
+    /// Messages a second over all connections, sent when due whatever the server does; without it each connection sends as soon as
+    /// it has its answer.
+    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) open_loop: Option<u32>,
+}
+
+impl Route {
+    pub(super) fn describe(&self) -> String {
+        let pace = self.open_loop.map_or_else(
+            || "closed loop".into(),
+            |rate| format!("open loop, {rate}/s"),
+        );
+        format!(
+            "route: {} connections, {} bytes, {pace}",
+            self.connections, self.payload
+        )
+    }
+
+    pub(super) fn measure(&self, stage: &Stage<'_>) -> Result<Finding, LoadError> {
+        let pids = stage.running.pids()?;
+        let base = processes::resident_bytes(&pids);
+        let (route, door, lanes) = (self.clone(), stage.door(), stage.plan.lanes);
+        let mut crew = Crew::start(lanes, move |number, lane| {
+            let (route, door) = (route.clone(), door.clone());
+            async move {
+                let rate = route.open_loop.map(|rate| f64::from(rate) / lanes as f64);
+                run(
+                    &door,
+                    share(route.connections, number, lanes),
+                    rate,
+                    route.payload as usize,
+                    lane,
+                )
+                .await
+            }
+        })?;
+        crew.opened()?;
+        let window = crew.measure(stage.plan.warm_up, stage.plan.length, &pids, |rate| {
+            stage.say(&format!("{rate:.0} messages/s"));
+        });
+        let resident = processes::resident_bytes(&pids);
+        crew.finish();
+        let mut figures = figure::of_window(&window, crew.meters());
+        figures.push((figure::RESIDENT, resident as f64 / 1024.0 / 1024.0));
+        figures.push((
+            figure::RESIDENT_EACH,
+            resident.saturating_sub(base) as f64 / self.connections as f64,
+        ));
+        Ok(Finding {
+            figures,
+            failures: crew.failures(),
+        })
+    }
+}
+
+async fn run(
+    door: &Door,
+    numbers: Range<usize>,
+    rate: Option<f64>,
+    payload: usize,
+    mut lane: Lane,
+) -> Result<(), LoadError> {
+    let sockets = open::sockets(door, numbers).await?;
+    lane.meter.ready.store(true, Ordering::Release);
+    lane.reach(Phase::WarmUp).await;
+    let mut tasks = JoinSet::new();
+    converse(sockets, rate, payload, &lane, &mut tasks);
+    open::end(&lane, tasks).await;
+    Ok(())
+}
+
+/// Starts a task for each socket, and one that tells them when to send if there is a `rate`.
+pub(super) fn converse(
+    sockets: Vec<Socket>,
+    rate: Option<f64>,
+    payload: usize,
+    lane: &Lane,
+    tasks: &mut JoinSet<Result<(), LoadError>>,
+) {
+    let mut paces = Vec::new();
+    if let Some(rate) = rate.filter(|_| !sockets.is_empty()) {
+        let (open, schedule) = pace::open_loop(rate, sockets.len());
+        paces = open;
+        tasks.spawn(schedule.keep(lane.clone()));
+    }
+    let message: Arc<[u8]> = message(payload).into();
+    let frame: Arc<[u8]> = frame::masked(frame::TEXT, &message).into();
+    for socket in sockets {
+        let pace = paces.pop().unwrap_or(Pace::Closed);
+        tasks.spawn(talk(
+            socket,
+            pace,
+            Arc::clone(&message),
+            Arc::clone(&frame),
+            lane.clone(),
+        ));
+    }
+}
+
+async fn talk(
+    mut socket: Socket,
+    mut pace: Pace,
+    message: Arc<[u8]>,
+    frame: Arc<[u8]>,
+    lane: Lane,
+) -> Result<(), LoadError> {
+    while let Some(since) = pace.next(&lane).await {
+        socket.send(&frame).await?;
+        let answer = socket.receive().await?;
+        if answer != &*message {
+            let text = String::from_utf8_lossy(&answer[..answer.len().min(200)]).into_owned();
+            return Err(LoadError::protocol(format!(
+                "not the message that was sent: {text}"
+            )));
+        }
+        lane.answered(since);
+    }
+    Ok(())
+}
+
+/// A message for the route `echo`, of exactly `len` bytes where its frame of JSON leaves room.
+pub(super) fn message(len: usize) -> Vec<u8> {
+    let (head, tail) = (r#"{"action":"echo","text":""#, r#""}"#);
+    let text = "x".repeat(len.saturating_sub(head.len() + tail.len()));
+    [head, &text, tail].concat().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_json_of_the_length_asked_for() {
+        for len in [32, 91, 131_072] {
+            let message = message(len);
+            assert_eq!(message.len(), len);
+            let json: serde_json::Value = serde_json::from_slice(&message).unwrap();
+            assert_eq!(json["action"], "echo");
+        }
+    }
+}

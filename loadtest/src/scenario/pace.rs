@@ -1,0 +1,100 @@
+//! When a worker sends: as soon as it has its answer (closed loop), or when it is due (open loop).
+//!
+//! In an open loop a latency counts from the moment at which the message was due. A server that stalls for a second so has a second
+//! held against every message that was due meanwhile, not against one alone: no coordinated omission.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::error::LoadError;
+use crate::measure::course::{Lane, Phase};
+use crate::system::Alarm;
+
+/// Messages that may be overdue for one worker before the trial counts as failed.
+const BACKLOG: usize = 4096;
+
+/// A worker's clock.
+#[derive(Debug)]
+pub(super) enum Pace {
+    /// Send when the answer before is there.
+    Closed,
+    /// Send at the moments that come through the channel.
+    Open(mpsc::Receiver<Instant>),
+}
+
+impl Pace {
+    /// Waits for the next message's turn and gives the moment from which its latency counts; `None` at the end of the trial.
+    pub(super) async fn next(&mut self, lane: &Lane) -> Option<Instant> {
+        if lane.phase() == Phase::Done {
+            return None;
+        }
+        match self {
+            Self::Closed => Some(Instant::now()),
+            Self::Open(due) => due.recv().await,
+        }
+    }
+}
+
+/// Moments for `workers` workers in turn, `rate` a second together, until the trial ends.
+pub(super) fn open_loop(rate: f64, workers: usize) -> (Vec<Pace>, Schedule) {
+    let (senders, paces) = (0..workers)
+        .map(|_| {
+            let (due, dues) = mpsc::channel(BACKLOG);
+            (due, Pace::Open(dues))
+        })
+        .unzip();
+    (
+        paces,
+        Schedule {
+            interval: Duration::from_secs_f64(1.0 / rate),
+            workers: senders,
+        },
+    )
+}
+
+/// Tells workers their moments.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    interval: Duration,
+    workers: Vec<mpsc::Sender<Instant>>,
+}
+
+impl Schedule {
+    /// Runs until the trial ends; dropping the channels then ends the workers.
+    pub(super) async fn keep(self, lane: Lane) -> Result<(), LoadError> {
+        let alarm = Alarm::new().map_err(LoadError::system("no timer"))?;
+        let start = Instant::now();
+        for number in 0u32.. {
+            let due = start + self.interval.mul_f64(f64::from(number));
+            if let Some(wait) = due
+                .checked_duration_since(Instant::now())
+                .filter(|wait| !wait.is_zero())
+            {
+                alarm
+                    .set(wait)
+                    .map_err(LoadError::system("the timer was not set"))?;
+                alarm
+                    .ring()
+                    .await
+                    .map_err(LoadError::system("the timer broke"))?;
+            } else {
+                // Behind: the workers have to get their turn all the same.
+                tokio::task::yield_now().await;
+            }
+            if lane.phase() == Phase::Done {
+                break;
+            }
+            if self.workers[number as usize % self.workers.len()]
+                .try_send(due)
+                .is_err()
+            {
+                lane.meter.fail(format!(
+                    "{BACKLOG} messages overdue on one connection: this rate is too high"
+                ));
+                break;
+            }
+        }
+        Ok(())
+    }
+}
