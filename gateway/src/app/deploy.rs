@@ -4,18 +4,30 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gateway_core::address::{self, ApiEntry, Directory};
-use gateway_core::live;
+use gateway_core::live::{self, LiveStage};
 
 use crate::config::{Config, Diagnostic, Loaded};
-use crate::node::Deployed;
+use crate::node::{Deployed, Stages};
+use crate::observe::Metrics;
 
 /// Everything that is served.
 #[derive(Debug)]
 pub struct Deployment {
     /// How addresses find their stage.
     pub directory: Directory,
-    /// The stages.
-    pub stages: Vec<Deployed>,
+    /// The stages, each with the address at which backends post back.
+    pub stages: Vec<(LiveStage, String)>,
+}
+
+impl Deployment {
+    /// Swaps everything in.
+    pub fn deploy(self, stages: &Stages, metrics: &Metrics) {
+        let deployed = self
+            .stages
+            .into_iter()
+            .map(|(live, callback_url)| Deployed::new(live, callback_url, metrics));
+        stages.replace(self.directory, deployed.collect());
+    }
 }
 
 /// The two addresses that events and headers name.
@@ -39,7 +51,7 @@ pub fn compile_all(loaded: &Loaded, addresses: Addresses) -> Result<Deployment, 
             match live::compile(api, stage) {
                 Ok(live) => {
                     let path = directory.stage_path(&api.api_id, &stage.stage_name);
-                    stages.push(Deployed::new(live, format!("{base}{path}")));
+                    stages.push((live, format!("{base}{path}")));
                 }
                 Err(found) => {
                     for mistake in found {

@@ -117,7 +117,6 @@ impl Process {
         })?;
 
         let stages = Arc::new(Stages::default());
-        stages.replace(deployment.directory, deployment.stages);
         let node_id = NodeId(env::random());
         let access = match server.log.access {
             crate::config::AccessLog::Off => AccessLog::Off,
@@ -125,6 +124,8 @@ impl Process {
             crate::config::AccessLog::All => AccessLog::All,
         };
         let (places, reserved) = places();
+        let observe = Arc::new(Observe::new(access));
+        deployment.deploy(&stages, &observe.metrics);
         let shared = Shared {
             config: Arc::new(loaded.config.clone()),
             node: Arc::new(Node {
@@ -133,7 +134,7 @@ impl Process {
                 store: Arc::new(MemoryStore::new(node_id)),
             }),
             stages: Arc::clone(&stages),
-            observe: Arc::new(Observe::new(access)),
+            observe: Arc::clone(&observe),
             drain: Arc::default(),
             closing: Arc::default(),
             handshakes: Handshakes::new(
@@ -161,6 +162,7 @@ impl Process {
             overrides,
             addresses,
             stages,
+            observe,
             loaded,
         };
         Ok(Self {

@@ -8,6 +8,7 @@ use gateway_core::resource::Preset;
 use super::deploy::{Addresses, compile_all};
 use crate::config::{self, Config, ConfigErrors, Loaded, Overrides};
 use crate::node::Stages;
+use crate::observe::Observe;
 
 /// What a reload needs to know.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(super) struct Reloader {
     pub(super) overrides: Overrides,
     pub(super) addresses: Addresses,
     pub(super) stages: Arc<Stages>,
+    pub(super) observe: Arc<Observe>,
     /// What is in force.
     pub(super) loaded: Loaded,
 }
@@ -53,7 +55,7 @@ impl Reloader {
         };
         let loaded = config::load(request)?;
         let deployment = compile_all(&loaded, self.addresses).map_err(ConfigErrors::from)?;
-        self.stages.replace(deployment.directory, deployment.stages);
+        deployment.deploy(&self.stages, &self.observe.metrics);
         Ok(loaded)
     }
 

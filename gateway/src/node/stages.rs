@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::rates::AddressRates;
 use crate::env;
+use crate::observe::{Metrics, StageMeters};
 
 /// One compiled stage with its run-time counters.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Deployed {
     pub live: LiveStage,
     /// Where backends post back, as `x-wiregate-callback-url` says it.
     pub callback_url: String,
+    /// What its routes are counted on.
+    pub meters: StageMeters,
     in_flight: Vec<Arc<Semaphore>>,
     throttles: Vec<Option<Mutex<Bucket>>>,
     connects: Option<Mutex<Bucket>>,
@@ -28,7 +31,8 @@ pub struct Deployed {
 
 impl Deployed {
     /// Counters start fresh with each deployment.
-    pub fn new(live: LiveStage, callback_url: String) -> Self {
+    pub fn new(live: LiveStage, callback_url: String, metrics: &Metrics) -> Self {
+        let meters = metrics.meters(&live);
         let bucket = |rate: f64, burst: u32| Mutex::new(Bucket::new(rate, burst));
         let in_flight = live
             .integrations
@@ -51,6 +55,7 @@ impl Deployed {
         Self {
             live,
             callback_url,
+            meters,
             in_flight,
             throttles,
             connects,

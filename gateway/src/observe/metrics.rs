@@ -2,6 +2,7 @@
 
 use gateway_core::call::Event;
 use gateway_core::failure::{Failure, Fault};
+use gateway_core::live::{LiveRoute, LiveStage};
 use gateway_core::session::CloseCause;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -90,6 +91,29 @@ impl Push {
             Self::TooLarge => "too_large",
             Self::Refused => "refused",
         }
+    }
+}
+
+/// The meters of one stage, ready to be counted on.
+#[derive(Debug)]
+pub struct StageMeters {
+    routes: Vec<RouteMeter>,
+    none: RouteMeter,
+}
+
+/// The meters of one route.
+#[derive(Debug)]
+pub struct RouteMeter {
+    messages: Counter,
+    latency: Histogram,
+}
+
+impl StageMeters {
+    /// Those of a route, or of the messages that found none.
+    pub fn of(&self, route: Option<&LiveRoute>) -> &RouteMeter {
+        route
+            .and_then(|route| self.routes.get(route.index))
+            .unwrap_or(&self.none)
     }
 }
 
@@ -204,39 +228,47 @@ impl Metrics {
         metrics
     }
 
-    pub(super) fn record(&self, record: &Record<'_>) {
-        let api_and_stage = || {
-            (
-                record.stage.api_id.to_string(),
-                record.stage.stage_name.to_string(),
-            )
-        };
-        let route = || {
-            let (api, stage) = api_and_stage();
-            RouteLabels {
-                api,
-                stage,
-                route: record.call.route_key.to_owned(),
+    /// The meters of a stage's routes. Found once for each deployment: looking labels up for every message would cost
+    /// more than counting.
+    pub fn meters(&self, stage: &LiveStage) -> StageMeters {
+        let meter = |route: &str| {
+            let labels = RouteLabels {
+                api: stage.api_id.to_string(),
+                stage: stage.stage_name.to_string(),
+                route: route.to_owned(),
+            };
+            RouteMeter {
+                messages: self.routed.get_or_create(&labels).clone(),
+                latency: self.latency.get_or_create(&labels).clone(),
             }
         };
+        StageMeters {
+            routes: stage
+                .routes
+                .iter()
+                .map(|route| meter(&route.route_key))
+                .collect(),
+            none: meter(""),
+        }
+    }
+
+    pub(super) fn record(&self, record: &Record<'_>) {
         if let Some(latency) = record.latency {
-            self.latency
-                .get_or_create(&route())
-                .observe(latency.as_secs_f64());
+            record.meter.latency.observe(latency.as_secs_f64());
         }
         match record.call.event {
             Event::Connect(_) => {
-                let (api, stage) = api_and_stage();
+                let (api, stage) = (
+                    record.stage.api_id.to_string(),
+                    record.stage.stage_name.to_string(),
+                );
+                let status = record.status;
                 self.connects
-                    .get_or_create(&Connect {
-                        api,
-                        stage,
-                        status: record.status,
-                    })
+                    .get_or_create(&Connect { api, stage, status })
                     .inc();
             }
             Event::Message { .. } => {
-                self.routed.get_or_create(&route()).inc();
+                record.meter.messages.inc();
                 self.received.inc();
             }
             Event::Disconnect { .. } => {}

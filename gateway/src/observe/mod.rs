@@ -10,7 +10,7 @@ use gateway_core::failure::{Failure, Fault};
 use gateway_core::live::LiveStage;
 
 pub use access::AccessLog;
-pub use metrics::{Metrics, Push};
+pub use metrics::{Metrics, Push, RouteMeter, StageMeters};
 
 /// One call that is over.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Record<'a> {
     pub stage: &'a LiveStage,
     /// What.
     pub call: &'a Call<'a>,
+    /// The route's meters.
+    pub meter: &'a RouteMeter,
     /// How long the backend took; `None` where none was called.
     pub latency: Option<Duration>,
     /// The status that the caller saw, or would have seen.

@@ -48,7 +48,12 @@ impl Pipeline {
             Ok(Outcome::Refused { status, .. }) => *status,
             Err(failure) => failure.answer().status,
         };
-        self.record(stage, call, walked.latency, status, outcome.as_ref().err());
+        let end = End {
+            latency: walked.latency,
+            status,
+            failure: outcome.as_ref().err(),
+        };
+        self.record(stage, Some(route), call, &end);
         outcome
     }
 
@@ -66,7 +71,12 @@ impl Pipeline {
         let status = reply
             .as_ref()
             .map_or_else(|failure| failure.answer().status, |_| 200);
-        self.record(stage, call, walked.latency, status, reply.as_ref().err());
+        let end = End {
+            latency: walked.latency,
+            status,
+            failure: reply.as_ref().err(),
+        };
+        self.record(stage, Some(route), call, &end);
         reply
     }
 
@@ -84,13 +94,23 @@ impl Pipeline {
         let status = taken
             .as_ref()
             .map_or_else(|failure| failure.answer().status, |()| 200);
-        self.record(stage, call, walked.latency, status, taken.as_ref().err());
+        let end = End {
+            latency: walked.latency,
+            status,
+            failure: taken.as_ref().err(),
+        };
+        self.record(stage, Some(route), call, &end);
         taken
     }
 
     /// A call that was refused before it had a route.
     pub fn refuse(&self, stage: &Deployed, call: &Call<'_>, failure: &Failure) {
-        self.record(stage, call, None, failure.answer().status, Some(failure));
+        let end = End {
+            latency: None,
+            status: failure.answer().status,
+            failure: Some(failure),
+        };
+        self.record(stage, None, call, &end);
     }
 
     async fn walk(&self, stage: &Deployed, route: &LiveRoute, call: &Call<'_>) -> Walked {
@@ -158,22 +178,23 @@ impl Pipeline {
         self.integrations.invoke(request, max_reply, deadline).await
     }
 
-    fn record(
-        &self,
-        stage: &Deployed,
-        call: &Call<'_>,
-        latency: Option<Duration>,
-        status: u16,
-        failure: Option<&Failure>,
-    ) {
+    fn record(&self, stage: &Deployed, route: Option<&LiveRoute>, call: &Call<'_>, end: &End<'_>) {
         self.observe.record(&Record {
             stage: &stage.live,
             call,
-            latency,
-            status,
-            failure,
+            meter: stage.meters.of(route),
+            latency: end.latency,
+            status: end.status,
+            failure: end.failure,
         });
     }
+}
+
+/// How a call ended.
+struct End<'a> {
+    latency: Option<Duration>,
+    status: u16,
+    failure: Option<&'a Failure>,
 }
 
 struct Walked {
