@@ -158,6 +158,57 @@ fn every_example_stands_in_the_readme() {
     assert!(examples > 0, "examples has no folder");
 }
 
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    let root = repository();
+    let mut pages: Vec<PathBuf> = [root.clone(), root.join("docs")]
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).expect("the folder is there"))
+        .map(|entry| entry.expect("the folder can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    pages.sort();
+    let mut dead = String::new();
+    for page in &pages {
+        let text = read(page);
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            if target.contains("://") {
+                continue;
+            }
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let folder = page.parent().expect("a page lies in a folder");
+            let file = if path.is_empty() {
+                page.clone()
+            } else {
+                folder.join(path)
+            };
+            let found =
+                file.exists() && (anchor.is_empty() || anchors(&read(&file)).any(|a| a == anchor));
+            if !found {
+                writeln!(dead, "{}: {target}", page.display()).unwrap();
+            }
+        }
+    }
+    assert!(pages.len() > 5, "the documents were not found: {pages:?}");
+    assert!(dead.is_empty(), "links that lead nowhere:\n{dead}");
+}
+
+/// What a heading is called in a link: lower case, words joined by hyphens, signs left out.
+fn anchors(page: &str) -> impl Iterator<Item = String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title
+            .chars()
+            .filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    })
+}
+
 /// Where a file stands: its room, and how many `super` lead from it to the crate's root.
 struct Module {
     room: String,
