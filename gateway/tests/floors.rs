@@ -159,6 +159,66 @@ fn every_example_stands_in_the_readme() {
 }
 
 #[test]
+fn every_option_and_metric_stands_in_the_documents() {
+    let root = repository();
+    let undocumented = |source: &str, page: &str, names: fn(&str) -> Vec<&str>, least: usize| {
+        let (source_text, page_text) = (read(&root.join(source)), read(&root.join(page)));
+        let names = names(&source_text);
+        assert!(names.len() >= least, "{source} was misread: {names:?}");
+        let lacks = |name: &&&str| {
+            let beginnings = ["`", "`log.", "`wiregate_"];
+            !beginnings.iter().any(|begin| {
+                let endings = ["`", "_total`"];
+                endings
+                    .iter()
+                    .any(|end| page_text.contains(&format!("{begin}{name}{end}")))
+            })
+        };
+        let missing: Vec<&&str> = names.iter().filter(lacks).collect();
+        assert!(
+            missing.is_empty(),
+            "{page} says nothing of {missing:?} in {source}"
+        );
+    };
+    undocumented(
+        "gateway/wiregate.default.yaml",
+        "docs/configuration.md",
+        |yaml| {
+            let keys = yaml.lines().filter(|line| line.starts_with("  "));
+            let keys = keys.filter_map(|line| line.trim().split_once(':'));
+            // A key with nothing behind it opens a map, whose members are looked for themselves.
+            let options = keys.filter(|(key, value)| is_key(key) && !value.is_empty());
+            options.map(|(key, _)| key).collect()
+        },
+        25,
+    );
+    undocumented(
+        "gateway/src/config/api/limits.rs",
+        "docs/configuration.md",
+        |rust| quoted(rust).filter(|key| is_key(key)).collect(),
+        20,
+    );
+    undocumented(
+        "gateway/src/observe/metrics.rs",
+        "docs/operations.md",
+        |rust| {
+            let registered = rust.split("r.register(").skip(1);
+            registered.filter_map(|rest| quoted(rest).next()).collect()
+        },
+        10,
+    );
+}
+
+fn is_key(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_alphabetic())
+}
+
+fn quoted(rust: &str) -> impl Iterator<Item = &str> {
+    rust.split('"').skip(1).step_by(2)
+}
+
+#[test]
 fn every_link_of_the_documents_leads_somewhere() {
     let root = repository();
     let mut pages: Vec<PathBuf> = [root.clone(), root.join("docs")]
