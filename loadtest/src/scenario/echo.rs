@@ -81,7 +81,7 @@ impl Route {
     }
 }
 
-async fn run(
+pub(super) async fn run(
     door: &Door,
     numbers: Range<usize>,
     rate: Option<f64>,
@@ -98,7 +98,7 @@ async fn run(
 }
 
 /// Starts a task for each socket, and one that tells them when to send if there is a `rate`.
-pub(super) fn converse(
+fn converse(
     sockets: Vec<Socket>,
     rate: Option<f64>,
     payload: usize,

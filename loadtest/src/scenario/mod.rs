@@ -1,9 +1,14 @@
 //! The scenarios: what is asked of a server, and what is counted.
 
+pub(crate) mod broadcast;
+pub(crate) mod connect;
 pub(crate) mod echo;
+pub(crate) mod idle;
+pub(crate) mod mixed;
 mod open;
 mod pace;
 pub(crate) mod push;
+pub(crate) mod slow_reader;
 
 use clap::Subcommand;
 
@@ -19,6 +24,16 @@ pub(crate) enum Scenario {
     Route(echo::Route),
     /// POST to @connections, message on the socket.
     Push(push::Push),
+    /// A burst of upgrades that all stay open, then the end of all of them.
+    Connect(connect::Connect),
+    /// Memory of connections that do nothing: as opened, after a message, after a large one.
+    Idle(idle::Idle),
+    /// One message to all sockets, a POST for each, round after round.
+    Broadcast(broadcast::Broadcast),
+    /// Routing, pushing and new connections at steady rates, together.
+    Mixed(mixed::Mixed),
+    /// Pushes at sockets that never read, beside others that do.
+    SlowReader(slow_reader::SlowReader),
 }
 
 impl Scenario {
@@ -27,6 +42,11 @@ impl Scenario {
         match self {
             Self::Route(_) => "route",
             Self::Push(_) => "push",
+            Self::Connect(_) => "connect",
+            Self::Idle(_) => "idle",
+            Self::Broadcast(_) => "broadcast",
+            Self::Mixed(_) => "mixed",
+            Self::SlowReader(_) => "slow-reader",
         }
     }
 
@@ -35,6 +55,11 @@ impl Scenario {
         match self {
             Self::Route(route) => route.describe(),
             Self::Push(push) => push.describe(),
+            Self::Connect(connect) => connect.describe(),
+            Self::Idle(idle) => idle.describe(),
+            Self::Broadcast(broadcast) => broadcast.describe(),
+            Self::Mixed(mixed) => mixed.describe(),
+            Self::SlowReader(slow) => slow.describe(),
         }
     }
 
@@ -42,15 +67,16 @@ impl Scenario {
     pub(crate) fn minimal(&self) -> Option<Minimal> {
         match self {
             Self::Route(_) => Some(Minimal::Route),
-            Self::Push(_) => Some(Minimal::Push),
+            Self::Push(_) | Self::Broadcast(_) | Self::SlowReader(_) => Some(Minimal::Push),
+            Self::Connect(_) | Self::Idle(_) => Some(Minimal::Idle),
+            // Its parts have their limits in the scenarios of their own.
+            Self::Mixed(_) => None,
         }
     }
 
     /// True if the backend is asked before each 101.
     pub(crate) fn asks_at_connect(&self) -> bool {
-        match self {
-            Self::Route(_) | Self::Push(_) => false,
-        }
+        matches!(self, Self::Connect(connect) if connect.backend)
     }
 
     /// Connections that it opens at once.
@@ -58,6 +84,13 @@ impl Scenario {
         match self {
             Self::Route(route) => route.connections,
             Self::Push(push) => push.connections + push.posters(),
+            Self::Connect(connect) => connect.connections,
+            Self::Idle(idle) => idle.connections,
+            Self::Broadcast(broadcast) => broadcast.connections + broadcast.posters,
+            Self::Mixed(mixed) => {
+                mixed.connections + usize::from(mixed.talkers) + mixed::CONNECTING
+            }
+            Self::SlowReader(slow) => slow.connections + usize::from(slow.stalled),
         }
     }
 
@@ -66,6 +99,11 @@ impl Scenario {
         match self {
             Self::Route(route) => route.measure(stage),
             Self::Push(push) => push.measure(stage),
+            Self::Connect(connect) => connect.measure(stage),
+            Self::Idle(idle) => idle.measure(stage),
+            Self::Broadcast(broadcast) => broadcast.measure(stage),
+            Self::Mixed(mixed) => mixed.measure(stage),
+            Self::SlowReader(slow) => slow.measure(stage),
         }
     }
 }

@@ -17,6 +17,14 @@ const AT_ONCE: usize = 64;
 /// Time for what is under way when the measurement ends.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// A runtime for scenarios whose one thread is the conductor's own.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, LoadError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(LoadError::system("no runtime for the generator"))
+}
+
 /// Opens the sockets of one lane, in any order.
 pub(super) async fn sockets(door: &Door, numbers: Range<usize>) -> Result<Vec<Socket>, LoadError> {
     stream::iter(numbers)

@@ -22,7 +22,7 @@ use crate::measure::processes;
 use crate::plan::{Door, Finding, Stage};
 
 /// Pushes that were answered with 200 and did not arrive.
-const LOST: Metric = Metric {
+pub(super) const LOST: Metric = Metric {
     key: "lost",
     title: "answered 200, not delivered",
     decimals: 0,
@@ -87,12 +87,8 @@ impl Push {
         });
         let resident = processes::resident_bytes(&pids);
         crew.finish();
-        let sum =
-            |count: fn(&Meter) -> u64| crew.meters().iter().map(|meter| count(meter)).sum::<u64>();
-        let lost = sum(|meter| meter.answered.load(Ordering::Relaxed)) as f64
-            - sum(|meter| meter.delivered.load(Ordering::Relaxed)) as f64;
         let mut figures = figure::of_window(&window, crew.meters());
-        figures.push((LOST, lost));
+        figures.push((LOST, lost(crew.meters())));
         figures.push((figure::RESIDENT, resident as f64 / 1024.0 / 1024.0));
         figures.push((
             figure::RESIDENT_EACH,
@@ -103,6 +99,14 @@ impl Push {
             failures: crew.failures(),
         })
     }
+}
+
+/// Pushes that were answered and have not arrived.
+pub(super) fn lost<'a>(meters: impl IntoIterator<Item = &'a Arc<Meter>>) -> f64 {
+    meters.into_iter().fold(0.0, |lost, meter| {
+        lost + meter.answered.load(Ordering::Relaxed) as f64
+            - meter.delivered.load(Ordering::Relaxed) as f64
+    })
 }
 
 /// Where sockets are, and where pushes to them are posted.
@@ -155,7 +159,7 @@ impl Targets {
     }
 }
 
-async fn run(
+pub(super) async fn run(
     push: Push,
     targets: Targets,
     number: usize,
