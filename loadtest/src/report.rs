@@ -155,6 +155,8 @@ fn others<'a>(subjects: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str
 fn cell(spread: Option<Spread>, decimals: usize) -> String {
     match spread {
         None => "-".into(),
+        // One run, or the same in all.
+        Some(Spread { median, min, max }) if min >= max => format!("{median:.decimals$}"),
         Some(Spread { median, min, max }) => {
             format!("{median:.decimals$} [{min:.decimals$}-{max:.decimals$}]")
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::course::{Lane, Meter, Phase};
-use super::processes::CpuTime;
+use super::processes::{CpuTime, MachineTime};
 use crate::error::LoadError;
 
 /// Time that all sockets together have to open.
@@ -26,6 +26,8 @@ pub(crate) struct Window {
     pub(crate) server: CpuTime,
     /// CPU time of this process, generator and backend, in it.
     pub(crate) generator: CpuTime,
+    /// What the whole machine did in it.
+    pub(crate) machine: MachineTime,
 }
 
 /// All lanes of one trial.
@@ -104,7 +106,7 @@ impl Crew {
     ) -> Window {
         self.phase.send_replace(Phase::WarmUp);
         thread::sleep(warm_up);
-        let (server, generator) = (CpuTime::of(pids), own());
+        let (server, generator, machine) = (CpuTime::of(pids), own(), MachineTime::now());
         let (answered, start) = (self.answered(), Instant::now());
         self.phase.send_replace(Phase::Measure);
         let mut last = (answered, start);
@@ -122,6 +124,7 @@ impl Crew {
             answered: self.answered() - answered,
             server: CpuTime::of(pids) - server,
             generator: own() - generator,
+            machine: MachineTime::now() - machine,
         };
         self.phase.send_replace(Phase::Done);
         window

@@ -34,6 +34,10 @@ pub(crate) const SERVER_CORES: Metric = metric("server_cores", "server cores bus
 pub(crate) const GENERATOR_CORES: Metric = metric("generator_cores", "generator cores busy", 2);
 /// The kernel's share of the server's CPU time.
 pub(crate) const KERNEL: Metric = metric("kernel_share", "kernel share of CPU", 2);
+/// Cores that everybody else kept busy: what makes a run noisy.
+pub(crate) const OTHER_CORES: Metric = metric("other_cores", "cores busy with others", 2);
+/// Cores that the machine's host took away.
+pub(crate) const STOLEN_CORES: Metric = metric("stolen_cores", "cores stolen by the host", 2);
 /// What went wrong.
 pub(crate) const FAILURES: Metric = metric("failures", "failures", 0);
 /// Memory of the server at the end, all of it.
@@ -41,6 +45,20 @@ pub(crate) const RESIDENT: Metric = metric("rss_mib", "RSS MiB", 1);
 /// Memory of the server for each connection, its base taken off.
 pub(crate) const RESIDENT_EACH: Metric =
     metric("rss_bytes_per_connection", "RSS bytes/connection", 0);
+
+/// Connections from which on the memory of each is told: below, it is the server's own warming up.
+const ENOUGH: usize = 500;
+
+/// Puts the server's memory among the figures: all of it, and what it grew by for each connection.
+pub(crate) fn add_resident(figures: &mut Figures, base: u64, now: u64, connections: usize) {
+    figures.push((RESIDENT, now as f64 / 1024.0 / 1024.0));
+    if connections >= ENOUGH {
+        figures.push((
+            RESIDENT_EACH,
+            now.saturating_sub(base) as f64 / connections as f64,
+        ));
+    }
+}
 
 /// Three metrics of one distribution.
 pub(crate) type Distribution = [Metric; 3];
@@ -98,6 +116,12 @@ pub(crate) fn of_window(window: &Window, meters: &[Arc<Meter>]) -> Figures {
         GENERATOR_CORES,
         window.generator.nanoseconds as f64 / 1e9 / window.seconds,
     ));
+    let ours = (window.server.nanoseconds + window.generator.nanoseconds) as f64 / 1e9;
+    figures.push((
+        OTHER_CORES,
+        (window.machine.busy_seconds - ours).max(0.0) / window.seconds,
+    ));
+    figures.push((STOLEN_CORES, window.machine.stolen_seconds / window.seconds));
     figures.extend(window.server.system_share().map(|share| (KERNEL, share)));
     figures
 }

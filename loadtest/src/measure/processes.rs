@@ -52,6 +52,55 @@ impl Sub for CpuTime {
     }
 }
 
+/// CPU time of the whole machine, seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct MachineTime {
+    /// Of all processes, interrupts included.
+    pub(crate) busy_seconds: f64,
+    /// That the host gave to others while this machine could have used it.
+    pub(crate) stolen_seconds: f64,
+}
+
+impl MachineTime {
+    /// Since the machine started.
+    pub(crate) fn now() -> Self {
+        fs::read_to_string("/proc/stat")
+            .ok()
+            .and_then(|text| Self::parse(&text))
+            .unwrap_or_default()
+    }
+
+    /// The first line of `/proc/stat`: user nice system idle iowait irq softirq steal, in hundredths of a second.
+    fn parse(text: &str) -> Option<Self> {
+        let line = text.lines().next()?.strip_prefix("cpu ")?;
+        let ticks: Vec<u32> = line
+            .split_ascii_whitespace()
+            .map_while(|field| field.parse().ok())
+            .collect();
+        let seconds = |fields: &[usize]| -> Option<f64> {
+            fields
+                .iter()
+                .map(|field| Some(f64::from(*ticks.get(*field)?) / 100.0))
+                .sum()
+        };
+        Some(Self {
+            busy_seconds: seconds(&[0, 1, 2, 5, 6])?,
+            stolen_seconds: seconds(&[7])?,
+        })
+    }
+}
+
+impl Sub for MachineTime {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            busy_seconds: self.busy_seconds - earlier.busy_seconds,
+            stolen_seconds: self.stolen_seconds - earlier.stolen_seconds,
+        }
+    }
+}
+
 /// Resident memory of all `pids` together, bytes. `smaps_rollup`, since `VmRSS` may be wrong by some pages for each core.
 pub(crate) fn resident_bytes(pids: &[u32]) -> u64 {
     pids.iter()
@@ -138,6 +187,27 @@ mod tests {
         );
         assert_eq!(Stat::parse("4711 (cut) S 17"), None);
         assert_eq!(Stat::parse(""), None);
+    }
+
+    #[test]
+    fn the_machine_is_busy_or_idle_or_robbed() {
+        let text =
+            "cpu  204291 409676 62598 357347 3156 0 2452 7761 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
+        let expected = MachineTime {
+            busy_seconds: 6790.17,
+            stolen_seconds: 77.61,
+        };
+        let read = MachineTime::parse(text).unwrap();
+        assert!(
+            (read.busy_seconds - expected.busy_seconds).abs() < 0.001,
+            "{read:?}"
+        );
+        assert!(
+            (read.stolen_seconds - expected.stolen_seconds).abs() < 0.001,
+            "{read:?}"
+        );
+        assert_eq!(MachineTime::parse("intr 1 2 3"), None);
+        assert_eq!(MachineTime::parse("cpu  1 2 3"), None);
     }
 
     #[test]

@@ -98,3 +98,47 @@ impl Schedule {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::measure::course::Meter;
+
+    #[tokio::test]
+    async fn a_stall_is_held_against_every_message_that_was_due_meanwhile() {
+        let (phase, watched) = watch::channel(Phase::Measure);
+        let lane = Lane::new(Meter::new(), Instant::now(), watched);
+        let (mut paces, schedule) = open_loop(1000.0, 1);
+        let keeper = tokio::spawn(schedule.keep(lane.clone()));
+        let mut pace = paces.pop().unwrap();
+        let first = pace.next(&lane).await.unwrap();
+        // A server that answers the first message after 50 ms.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        for number in 1..=40u32 {
+            let due = pace.next(&lane).await.unwrap();
+            assert_eq!(due, first + Duration::from_millis(1) * number);
+            assert!(due.elapsed() + Duration::from_millis(1) * number >= Duration::from_millis(50));
+        }
+        phase.send(Phase::Done).unwrap();
+        assert!(pace.next(&lane).await.is_none());
+        keeper.await.unwrap().unwrap();
+        assert_eq!(lane.meter.failures(), (0, None));
+    }
+
+    #[tokio::test]
+    async fn a_rate_that_cannot_be_held_is_a_failure() {
+        let (_phase, watched) = watch::channel(Phase::Measure);
+        let lane = Lane::new(Meter::new(), Instant::now(), watched);
+        let (_never_asked, schedule) = open_loop(1e6, 1);
+        schedule.keep(lane.clone()).await.unwrap();
+        assert!(
+            lane.meter
+                .failures()
+                .1
+                .unwrap()
+                .contains("this rate is too high")
+        );
+    }
+}

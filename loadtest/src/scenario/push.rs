@@ -89,11 +89,7 @@ impl Push {
         crew.finish();
         let mut figures = figure::of_window(&window, crew.meters());
         figures.push((LOST, lost(crew.meters())));
-        figures.push((figure::RESIDENT, resident as f64 / 1024.0 / 1024.0));
-        figures.push((
-            figure::RESIDENT_EACH,
-            resident.saturating_sub(base) as f64 / self.connections as f64,
-        ));
+        figure::add_resident(&mut figures, base, resident, self.connections);
         Ok(Finding {
             figures,
             failures: crew.failures(),

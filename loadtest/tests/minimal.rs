@@ -1,0 +1,184 @@
+//! Each scenario runs whole against its minimal program: server, backend, generator and report, without a gateway.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn loadtest(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(arguments)
+        .output()
+        .expect("the binary is built beside this test")
+}
+
+/// Runs a scenario for a second and gives its figures.
+#[track_caller]
+fn figures(name: &str, arguments: &[&str]) -> Value {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
+    let path = file
+        .to_str()
+        .expect("the target folder has a name in UTF-8");
+    let common = [
+        "--subjects",
+        "limit",
+        "--runs",
+        "1",
+        "--seconds",
+        "1",
+        "--warm-up",
+        "0",
+        "--json",
+        path,
+    ];
+    let output = loadtest(&[arguments, &common].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(text.contains("median [min-max] of 1 runs"), "{text}");
+    let json = fs::read_to_string(&file).expect("--json names a file that is written");
+    let json: Value = serde_json::from_str(&json).expect("--json writes JSON");
+    let figures = json["trials"][0]["figures"].clone();
+    assert_eq!(figures["failures"], 0.0, "{json:#}");
+    figures
+}
+
+#[track_caller]
+fn check_positive(figures: &Value, keys: &[&str]) {
+    for key in keys {
+        assert!(
+            figures[key].as_f64().is_some_and(|value| value > 0.0),
+            "{key}: {figures:#}"
+        );
+    }
+}
+
+#[test]
+fn route() {
+    let figures = figures("route", &["echo", "--connections", "8"]);
+    check_positive(
+        &figures,
+        &[
+            "cpu_us_per_message",
+            "messages_per_second",
+            "p50_us",
+            "p99_us",
+            "max_us",
+            "rss_mib",
+        ],
+    );
+}
+
+#[test]
+fn route_in_an_open_loop_on_two_lanes() {
+    let figures = figures(
+        "open",
+        &[
+            "route",
+            "--connections",
+            "8",
+            "--open-loop",
+            "200",
+            "--generator-threads",
+            "2",
+        ],
+    );
+    let rate = figures["messages_per_second"].as_f64().unwrap();
+    assert!((150.0..=250.0).contains(&rate), "{rate} in place of 200");
+}
+
+#[test]
+fn push() {
+    for (name, manner) in [
+        ("push", "--posters=8"),
+        ("push-new", "--connection-per-post"),
+    ] {
+        let figures = figures(name, &["push", "--connections", "32", manner]);
+        check_positive(
+            &figures,
+            &["cpu_us_per_message", "p50_us", "delivery_p50_us"],
+        );
+        assert_eq!(figures["lost"], 0.0);
+    }
+}
+
+#[test]
+fn broadcast() {
+    let figures = figures("broadcast", &["broadcast", "--connections", "32"]);
+    check_positive(&figures, &["cpu_us_per_message", "last_socket_p50_us"]);
+}
+
+#[test]
+fn connect_with_and_without_the_backend() {
+    check_positive(
+        &figures("connect", &["connect", "--connections", "200"]),
+        &["cpu_us_per_connect", "p50_us"],
+    );
+    let asked = figures("asked", &["connect", "--connections", "200", "--backend"]);
+    check_positive(&asked, &["cpu_us_per_connect", "cpu_us_per_close"]);
+}
+
+#[test]
+fn idle() {
+    let figures = figures("idle", &["idle", "--connections", "200"]);
+    check_positive(
+        &figures,
+        &[
+            "rss_bytes_per_connection",
+            "rss_bytes_per_connection_after_large",
+        ],
+    );
+}
+
+#[test]
+fn slow_reader() {
+    let figures = figures(
+        "slow",
+        &[
+            "slow-reader",
+            "--stalled",
+            "2",
+            "--connections",
+            "4",
+            "--rate",
+            "100",
+        ],
+    );
+    check_positive(
+        &figures,
+        &[
+            "accepted_kib_per_stalled",
+            "stalled_200",
+            "stalled_429",
+            "delivery_p50_us",
+        ],
+    );
+    assert_eq!(figures["lost"], 0.0);
+}
+
+#[track_caller]
+fn check_refused(arguments: &[&str], expected: &str) {
+    let output = loadtest(arguments);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(64), "{text}");
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn what_is_not_possible_is_said_before_anything_starts() {
+    check_refused(
+        &["route", "--wiregate", "/nowhere/wiregate"],
+        "cargo build --release -p gateway",
+    );
+    check_refused(&["route", "--connections", "0"], "limit of open files");
+    check_refused(
+        &["idle", "--connections", "99000000"],
+        "limit of open files",
+    );
+    check_refused(&["mixed", "--subjects", "limit"], "no minimal program");
+    check_refused(&["route", "--runs", "0"], "--runs");
+}
