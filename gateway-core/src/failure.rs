@@ -69,8 +69,8 @@ pub enum Failure {
     /// The function failed.
     #[error("function failed: {0}")]
     FunctionError(String),
-    /// The function's result is not a proxy response.
-    #[error("malformed function result: {0}")]
+    /// What came back cannot be used: no proxy response, or more than may be passed on.
+    #[error("unusable result: {0}")]
     MalformedResult(String),
     /// The function may not be invoked or does not exist.
     #[error("function not invocable: {0}")]

@@ -199,6 +199,34 @@ async fn too_many_handshakes_a_second_are_answered_429() {
 }
 
 #[tokio::test]
+async fn a_stage_throttles_its_routes_and_the_socket_stays_open() {
+    let stages = "stages: { dev: { routeSettings: { sendmessage: { throttlingRateLimit: 0 }, $disconnect: { throttlingRateLimit: 0 } } } }";
+    let app = App::with(stages).await;
+    let (mut client, id) = app.connect().await;
+    for _ in 0..3 {
+        client.send_json(&json!({"action": "sendmessage"})).await;
+        let refused = client.next_json().await;
+        assert_eq!(refused["message"], "Too Many Requests");
+        assert_eq!(refused["connectionId"], id.as_str());
+    }
+    only_the_echo_comes_back(&mut client, "after the throttle").await;
+    assert!(app.backend.requests("/sendmessage").is_empty());
+    drop(client);
+    // The end is told whatever the settings say.
+    assert_eq!(app.backend.next("/disconnect").await.connection_id(), id);
+}
+
+#[tokio::test]
+async fn a_stage_throttles_its_handshakes() {
+    let app = App::with("stages: { dev: { defaultRouteSettings: { throttlingBurstLimit: 2, throttlingRateLimit: 0.001 } } }").await;
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(app.gateway.handshake("/dev").status().await);
+    }
+    assert_eq!(statuses, [101, 101, 429, 429]);
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_are_refused_until_others_end() {
     let app = App::with_server("server: { maxConnections: 3 }", "").await;
     let mut open = Vec::new();

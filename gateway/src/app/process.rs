@@ -252,7 +252,7 @@ impl Process {
 
     fn abandon(&self) -> ExitCode {
         tracing::error!(
-            undelivered = self.shared.drain.owed(),
+            undelivered = self.shared.drain.undelivered(),
             "second signal: leaving at once"
         );
         std::process::exit(i32::from(EXIT_UNFINISHED));

@@ -55,24 +55,14 @@ const UNBUILT: &[Unbuilt] = &[
         sentence: "validation by models is not built yet; leave out modelSelectionExpression",
     },
     Unbuilt {
-        path: "apis.*.stages.*.defaultRouteSettings.throttlingRateLimit",
+        path: "apis.*.routes.*.requestModels",
         values: Values::Any,
-        sentence: "throttling is not built yet; leave out throttlingRateLimit",
+        sentence: "validation by models is not built yet; leave out requestModels",
     },
     Unbuilt {
-        path: "apis.*.stages.*.defaultRouteSettings.throttlingBurstLimit",
+        path: "apis.*.authorizers",
         values: Values::Any,
-        sentence: "throttling is not built yet; leave out throttlingBurstLimit",
-    },
-    Unbuilt {
-        path: "apis.*.stages.*.routeSettings.*.throttlingRateLimit",
-        values: Values::Any,
-        sentence: "throttling is not built yet; leave out throttlingRateLimit",
-    },
-    Unbuilt {
-        path: "apis.*.stages.*.routeSettings.*.throttlingBurstLimit",
-        values: Values::Any,
-        sentence: "throttling is not built yet; leave out throttlingBurstLimit",
+        sentence: "authorization is not built yet; leave out authorizers",
     },
 ];
 

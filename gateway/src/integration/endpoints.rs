@@ -81,7 +81,9 @@ impl LambdaEndpoints {
             LambdaOutcome::ServiceError(error) => {
                 let text = format!("{}: {error:?}", target.name);
                 Err(match error.kind {
-                    ServiceErrorKind::Throttled => Failure::Unreachable(text),
+                    ServiceErrorKind::Throttled | ServiceErrorKind::Failed => {
+                        Failure::Unreachable(text)
+                    }
                     ServiceErrorKind::NotPermitted | ServiceErrorKind::NoSuchFunction => {
                         Failure::NotInvocable(text)
                     }

@@ -88,9 +88,8 @@ impl Integrations {
 fn failure(error: &BackendError) -> Failure {
     match error {
         BackendError::Timeout { .. } => Failure::IntegrationTimeout,
-        BackendError::Broken { .. } | BackendError::TooLarge { .. } => {
-            Failure::NetworkError(error.to_string())
-        }
+        BackendError::Broken { .. } => Failure::NetworkError(error.to_string()),
+        BackendError::TooLarge { .. } => Failure::MalformedResult(error.to_string()),
         BackendError::InvalidRequest { .. } | BackendError::Forbidden { .. } => {
             Failure::Configuration(error.to_string())
         }

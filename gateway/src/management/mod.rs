@@ -44,7 +44,7 @@ async fn readyz(State(health): State<Health>) -> Response {
 }
 
 async fn metrics(State(health): State<Health>) -> Response {
-    let text = health.observe.metrics.render(health.drain.owed());
+    let text = health.observe.metrics.render(health.drain.undelivered());
     (
         [(
             CONTENT_TYPE,

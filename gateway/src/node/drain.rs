@@ -15,6 +15,7 @@ use crate::env;
 pub struct Drain {
     under_way: AtomicUsize,
     owed: AtomicUsize,
+    ended: AtomicUsize,
     changed: Notify,
     draining: AtomicBool,
     started: Notify,
@@ -25,6 +26,7 @@ pub struct Drain {
 pub struct Guard {
     drain: Arc<Drain>,
     owed: bool,
+    ended: bool,
 }
 
 /// What a drain could not finish.
@@ -43,6 +45,7 @@ impl Drain {
         Guard {
             drain: Arc::clone(self),
             owed: false,
+            ended: false,
         }
     }
 
@@ -65,9 +68,9 @@ impl Drain {
         self.started.notify_waiters();
     }
 
-    /// `$disconnect`s that are owed now.
-    pub fn owed(&self) -> usize {
-        self.owed.load(Ordering::Acquire)
+    /// `$disconnect`s of connections that are over and that no backend has taken yet.
+    pub fn undelivered(&self) -> usize {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Closes every socket with 1001, spread so that the clients do not return all at once, and waits for what
@@ -93,7 +96,7 @@ impl Drain {
         let _ = tokio::time::timeout(limit, ramp).await;
         Report {
             unfinished: self.under_way.load(Ordering::Acquire),
-            undelivered: self.owed(),
+            undelivered: self.owed.load(Ordering::Acquire),
         }
     }
 
@@ -120,6 +123,13 @@ impl Drain {
 }
 
 impl Guard {
+    /// The connection is over; its `$disconnect` is on its way.
+    pub fn end(&mut self) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.drain.ended.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     /// From here on a `$disconnect` is owed to the backend.
     pub fn owe(&mut self) {
         if !std::mem::replace(&mut self.owed, true) {
@@ -130,6 +140,9 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        if self.ended {
+            self.drain.ended.fetch_sub(1, Ordering::AcqRel);
+        }
         if self.owed {
             self.drain.owed.fetch_sub(1, Ordering::AcqRel);
         }

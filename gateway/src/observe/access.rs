@@ -1,11 +1,13 @@
-//! The access log: one line a call. By default only refusals and errors are written.
+//! The access log: one line a call, at the level of whoever must act on it.
+
+use gateway_core::failure::{Failure, Fault};
 
 use super::Record;
 
 /// Which calls are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AccessLog {
-    /// None.
+    /// Only those that failed through no fault of the caller.
     Off,
     /// Those that were refused or failed.
     #[default]
@@ -17,28 +19,37 @@ pub enum AccessLog {
 impl AccessLog {
     /// Writes the call, if it is one to be written. Bodies, queries and headers are never part of it.
     pub fn write(self, record: &Record<'_>) {
-        let failed = record.failure.is_some() || record.status >= 400;
+        let fault = record.failure.map(Failure::fault);
         let wanted = match self {
-            Self::Off => false,
-            Self::Errors => failed,
+            Self::Off => fault.is_some_and(|fault| fault != Fault::Caller),
+            Self::Errors => fault.is_some() || record.status >= 400,
             Self::All => true,
         };
         if !wanted {
             return;
         }
-        let call = record.call;
-        tracing::info!(
-            target: "access",
-            api = &*record.stage.api_id,
-            stage = &*record.stage.stage_name,
-            route = call.route_key,
-            event = call.event.event_type(),
-            connection = %call.connection.id,
-            request = %call.request_id,
-            source_ip = %call.connection.source_ip,
-            status = record.status,
-            integration_ms = record.latency.map(|latency| latency.as_millis() as u64),
-            error = record.failure.map(gateway_core::failure::Failure::response_type),
-        );
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "access",
+                    api = &*record.stage.api_id,
+                    stage = &*record.stage.stage_name,
+                    route = record.call.route_key,
+                    event = record.call.event.event_type(),
+                    connection = %record.call.connection.id,
+                    request = %record.call.request_id,
+                    source_ip = %record.call.connection.source_ip,
+                    status = record.status,
+                    integration_ms = record.latency.map(|latency| latency.as_millis() as u64),
+                    error = record.failure.map(Failure::response_type),
+                    reason = record.failure.map(tracing::field::display),
+                )
+            };
+        }
+        match fault {
+            Some(Fault::Configuration | Fault::Gateway) => line!(error),
+            Some(Fault::Backend) => line!(warn),
+            Some(Fault::Caller) | None => line!(info),
+        }
     }
 }

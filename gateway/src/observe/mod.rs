@@ -6,7 +6,7 @@ mod metrics;
 use std::time::Duration;
 
 use gateway_core::call::Call;
-use gateway_core::failure::{Failure, Fault};
+use gateway_core::failure::Failure;
 use gateway_core::live::LiveStage;
 
 pub use access::AccessLog;
@@ -50,26 +50,5 @@ impl Observe {
     pub fn record(&self, record: &Record<'_>) {
         self.metrics.record(record);
         self.access.write(record);
-        if let Some(failure) = record.failure {
-            log(record, failure);
-        }
-    }
-}
-
-/// A refusal is logged once, at the level of whoever must act on it.
-fn log(record: &Record<'_>, failure: &Failure) {
-    let api = &*record.stage.api_id;
-    let stage = &*record.stage.stage_name;
-    let (route, connection, request) = (
-        record.call.route_key,
-        record.call.connection.id,
-        record.call.request_id,
-    );
-    match failure.fault() {
-        Fault::Configuration | Fault::Gateway => {
-            tracing::error!(api, stage, route, %connection, %request, "{failure}");
-        }
-        Fault::Backend => tracing::warn!(api, stage, route, %connection, %request, "{failure}"),
-        Fault::Caller => tracing::debug!(api, stage, route, %connection, %request, "{failure}"),
     }
 }

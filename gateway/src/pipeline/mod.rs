@@ -67,7 +67,8 @@ impl Pipeline {
         let walked = self.walk(stage, route, call).await;
         let reply = walked
             .result
-            .and_then(|answer| mapping::message(route, call, &answer));
+            .and_then(|answer| mapping::message(route, call, &answer))
+            .and_then(|reply| within_limit(stage, reply));
         let status = reply
             .as_ref()
             .map_or_else(|failure| failure.answer().status, |_| 200);
@@ -101,6 +102,16 @@ impl Pipeline {
         };
         self.record(stage, Some(route), call, &end);
         taken
+    }
+
+    /// A handshake that no `$connect` route judges: everyone is let in.
+    pub fn let_in(&self, stage: &Deployed, call: &Call<'_>) {
+        let end = End {
+            latency: None,
+            status: 101,
+            failure: None,
+        };
+        self.record(stage, None, call, &end);
     }
 
     /// A call that was refused before it had a route.
@@ -187,6 +198,19 @@ impl Pipeline {
             status: end.status,
             failure: end.failure,
         });
+    }
+}
+
+/// A reply obeys the limit of a message, as a push does.
+fn within_limit(stage: &Deployed, reply: Reply) -> Result<Reply, Failure> {
+    match (&reply, stage.live.limits.max_message_bytes) {
+        (Reply::Body(body), Some(limit)) if body.len() > limit as usize => {
+            let bytes = body.len();
+            Err(Failure::MalformedResult(format!(
+                "the reply has {bytes} bytes, the limit is {limit}"
+            )))
+        }
+        _ => Ok(reply),
     }
 }
 

@@ -24,9 +24,10 @@ pub(super) fn spawn(
     door: Arc<WebSocketDoor>,
     live: Arc<LiveConnection>,
     cause: CloseCause,
-    guard: Guard,
+    mut guard: Guard,
     permit: OwnedSemaphorePermit,
 ) {
+    guard.end();
     door.observe.metrics.closed(&cause);
     tracing::debug!(connection = %live.connection.id, code = cause.code(), cause = cause.name(), "closed");
     let (connection, slot) = (Arc::clone(&live.connection), Arc::clone(&live.stage));

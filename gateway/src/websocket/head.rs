@@ -132,7 +132,8 @@ impl Head {
         {
             return Err(Failure::BadRequest("Bad Request"));
         }
-        if self.header("sec-websocket-version").map(str::trim) != Some("13") {
+        let versions: Vec<&str> = self.all("sec-websocket-version").map(str::trim).collect();
+        if versions != ["13"] {
             return Err(Failure::BadRequest("Sec-WebSocket-Version must be 13"));
         }
         let key = self.header("sec-websocket-key").unwrap_or_default().trim();
@@ -221,6 +222,10 @@ mod tests {
         refused(&GOOD.replace("HTTP/1.1", "HTTP/1.0"), 400);
         refused(&GOOD.replace("keep-alive, Upgrade", "close"), 400);
         refused(&GOOD.replace("Version: 13", "Version: 8"), 400);
+        refused(
+            &GOOD.replace("Host: h", "Host: h\r\nSec-WebSocket-Version: 8"),
+            400,
+        );
         refused(&GOOD.replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), 400);
         refused(
             &GOOD.replace("/dev?a=1", &format!("/{}", "x".repeat(4096))),

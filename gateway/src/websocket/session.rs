@@ -468,16 +468,6 @@ impl WebSocketDoor {
             }
         };
         let limits = &deployed.live.limits;
-        let reply = reply.and_then(|reply| match (reply, limits.max_message_bytes) {
-            (Reply::Body(body), Some(limit)) if body.len() > limit as usize => {
-                let bytes = body.len();
-                let failure =
-                    Failure::Configuration(format!("the reply has {bytes} bytes, over {limit}"));
-                self.pipeline.refuse(deployed, &call, &failure);
-                Err(failure)
-            }
-            (reply, _) => Ok(reply),
-        });
         let frame = match reply {
             Ok(Reply::Silent) => return,
             Ok(Reply::Body(body)) => node::encode(limits, &body, None),

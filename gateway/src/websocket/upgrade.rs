@@ -258,6 +258,7 @@ impl WebSocketDoor {
             return Err(refused(&failure));
         }
         let Some(route) = deployed.live.connect_route() else {
+            self.pipeline.let_in(deployed, &call);
             return Ok(None);
         };
         match self.pipeline.connect(deployed, route, &call).await {

@@ -575,12 +575,11 @@ fn apis() {
         &["3:17: duplicate stageName 'a', first written in line 3"],
     );
     api(
-        "stages: { dev: { stageVariables: { a-b: x, c: [1] }, routeSettings: { x: {} }, defaultRouteSettings: { throttlingRateLimit: 5 } } }",
+        "stages: { dev: { stageVariables: { a-b: x, c: [1] }, routeSettings: { x: {} } } }",
         &[
             "3:45: the name of a stage variable consists of letters, digits and _",
             "3:51: expected text, found a list",
             "3:78: there is no route 'x'; none is defined",
-            "3:129: throttling is not built yet; leave out throttlingRateLimit",
         ],
     );
     api(
