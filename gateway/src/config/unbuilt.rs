@@ -54,16 +54,6 @@ const UNBUILT: &[Unbuilt] = &[
         values: Values::Any,
         sentence: "validation by models is not built yet; leave out modelSelectionExpression",
     },
-    Unbuilt {
-        path: "apis.*.routes.*.requestModels",
-        values: Values::Any,
-        sentence: "validation by models is not built yet; leave out requestModels",
-    },
-    Unbuilt {
-        path: "apis.*.authorizers",
-        values: Values::Any,
-        sentence: "authorization is not built yet; leave out authorizers",
-    },
 ];
 
 /// Reports every setting in the tree that asks for what is not there.
