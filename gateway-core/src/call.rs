@@ -173,3 +173,45 @@ impl Call<'_> {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::fixture::{call, connection, handshake, message};
+
+    #[test]
+    fn a_handshakes_values_are_found_by_name() {
+        let handshake = handshake(
+            &[("X-A", "1"), ("Other", "o"), ("x-a", "2")],
+            &[("q", "1"), ("Q", "3"), ("q", "2")],
+        );
+        assert_eq!(handshake.header("X-a"), Some("2"));
+        assert_eq!(handshake.header("x-b"), None);
+        assert_eq!(
+            handshake.header_values("x-A").collect::<Vec<_>>(),
+            ["1", "2"]
+        );
+        assert_eq!(handshake.query_value("q"), Some("2"));
+        assert_eq!(handshake.query_value("Q"), Some("3"));
+        assert_eq!(handshake.query_values("q").collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(handshake.query_value("x"), None);
+    }
+
+    #[test]
+    fn an_event_has_one_id_and_each_of_a_connections_events_its_own() {
+        let (connection, handshake, body) = (connection(), handshake(&[], &[]), Bytes::new());
+        let disconnect = |code| Event::Disconnect { code, reason: "" };
+        let id = |event| call(&connection, event, "send").event_id();
+        assert_eq!(id(message(&body)), "BAQEBAQEBAQEBAQ=");
+        // However a delivery says that it ended, the end is one event.
+        assert_eq!(id(disconnect(1001)), id(disconnect(1006)));
+        assert_ne!(id(disconnect(1001)), id(Event::Connect(&handshake)));
+    }
+
+    #[test]
+    fn a_trace_id_begins_with_the_second() {
+        let (connection, body) = (connection(), Bytes::new());
+        let call = call(&connection, message(&body), "send");
+        assert_eq!(call.trace_id(), "Root=1-67320a8a-abababababababababababab");
+    }
+}

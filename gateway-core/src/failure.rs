@@ -265,7 +265,8 @@ impl Failure {
         }
     }
 
-    /// True where the backend never took the call, so that trying again later can help.
+    /// True where the backend may not have taken the call, so that trying again later can help. It may have: whoever
+    /// tries again sends the same event id.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -399,6 +400,42 @@ mod tests {
             "BadRequestException",
         );
         check(
+            &Failure::BadRequest("why"),
+            400,
+            "why",
+            "BadRequestException",
+        );
+        check(
+            &Failure::BadParameter("why".into()),
+            400,
+            "why",
+            "BadRequestException",
+        );
+        check(
+            &Failure::RequestTimeout,
+            408,
+            "Request timed out",
+            "BadRequestException",
+        );
+        check(
+            &Failure::MethodNotAllowed,
+            403,
+            "Missing Authentication Token",
+            "MissingAuthenticationTokenException",
+        );
+        check(
+            &Failure::Internal("secret detail".into()),
+            500,
+            INTERNAL,
+            "InternalServerErrorException",
+        );
+        check(
+            &Failure::Overloaded("full"),
+            503,
+            "Service Unavailable",
+            "ServiceUnavailableException",
+        );
+        check(
             &Failure::Unknown,
             503,
             "Service Unavailable",
@@ -418,6 +455,130 @@ mod tests {
         assert_eq!(
             Failure::IntegrationTimeout.frame("L0SM9cOFvHcCIhw=", "L0SVnG4JvHcFZEQ="),
             r#"{"message": "Endpoint request timed out", "connectionId":"L0SM9cOFvHcCIhw=", "requestId":"L0SVnG4JvHcFZEQ="}"#
+        );
+    }
+
+    /// AWS's class, who is at fault, and whether a retry can help.
+    #[track_caller]
+    fn check_class(failure: &Failure, response_type: &str, fault: Fault, transient: bool) {
+        assert_eq!(
+            (
+                failure.response_type(),
+                failure.fault(),
+                failure.is_transient()
+            ),
+            (response_type, fault, transient),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn every_refusal_has_its_class_and_its_fault() {
+        use Failure as F;
+        let why = || "why".to_owned();
+        let signed = |error_type| F::Signature {
+            status: 403,
+            error_type,
+            message: why(),
+        };
+        check_class(&F::Forbidden("x"), "ACCESS_DENIED", Fault::Caller, false);
+        check_class(&F::NoRoute, "ACCESS_DENIED", Fault::Caller, false);
+        check_class(&F::UpgradeRequired, "DEFAULT_4XX", Fault::Caller, false);
+        check_class(&F::BadRequest("x"), "DEFAULT_4XX", Fault::Caller, false);
+        check_class(&F::RequestTimeout, "DEFAULT_4XX", Fault::Caller, false);
+        check_class(
+            &F::MissingParameters(vec![]),
+            "BAD_REQUEST_PARAMETERS",
+            Fault::Caller,
+            false,
+        );
+        check_class(
+            &F::UnsupportedMediaType,
+            "UNSUPPORTED_MEDIA_TYPE",
+            Fault::Caller,
+            false,
+        );
+        check_class(
+            &F::PayloadTooLarge(1),
+            "REQUEST_TOO_LARGE",
+            Fault::Caller,
+            false,
+        );
+        check_class(&F::Throttled, "THROTTLED", Fault::Caller, true);
+        check_class(&F::Busy, "THROTTLED", Fault::Caller, false);
+        check_class(&F::Gone, "DEFAULT_4XX", Fault::Caller, false);
+        check_class(&F::Overloaded("x"), "DEFAULT_5XX", Fault::Gateway, true);
+        check_class(&F::Unknown, "DEFAULT_5XX", Fault::Gateway, false);
+        check_class(&F::Internal(why()), "DEFAULT_5XX", Fault::Gateway, false);
+        check_class(
+            &F::Configuration(why()),
+            "API_CONFIGURATION_ERROR",
+            Fault::Configuration,
+            false,
+        );
+        check_class(
+            &F::NotInvocable(why()),
+            "INTEGRATION_FAILURE",
+            Fault::Configuration,
+            false,
+        );
+        check_class(
+            &F::Unreachable(why()),
+            "API_CONFIGURATION_ERROR",
+            Fault::Backend,
+            true,
+        );
+        check_class(
+            &F::NetworkError(why()),
+            "INTEGRATION_FAILURE",
+            Fault::Backend,
+            true,
+        );
+        check_class(
+            &F::FunctionError(why()),
+            "INTEGRATION_FAILURE",
+            Fault::Backend,
+            false,
+        );
+        check_class(
+            &F::MalformedResult(why()),
+            "INTEGRATION_FAILURE",
+            Fault::Backend,
+            false,
+        );
+        check_class(
+            &F::IntegrationTimeout,
+            "INTEGRATION_TIMEOUT",
+            Fault::Backend,
+            true,
+        );
+        check_class(
+            &signed("ExpiredTokenException"),
+            "EXPIRED_TOKEN",
+            Fault::Caller,
+            false,
+        );
+        check_class(
+            &signed("InvalidSignatureException"),
+            "INVALID_SIGNATURE",
+            Fault::Caller,
+            false,
+        );
+        check_class(
+            &signed("MissingAuthenticationTokenException"),
+            "MISSING_AUTHENTICATION_TOKEN",
+            Fault::Caller,
+            false,
+        );
+    }
+
+    #[test]
+    fn what_a_caller_sent_stays_text_in_a_frame() {
+        let failure = Failure::MissingParameters(vec!["a\"b\n".into()]);
+        let frame: serde_json::Value = serde_json::from_str(&failure.frame("c", "r")).unwrap();
+        assert_eq!(
+            frame["message"],
+            "Missing required request parameters: [a\"b\n]"
         );
     }
 

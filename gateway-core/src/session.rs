@@ -394,6 +394,56 @@ mod tests {
     }
 
     #[test]
+    fn age_ends_a_paused_connection_too() {
+        let limits = limits(|l| l.max_age = secs(100));
+        let mut session = Session::new(&limits, 0, 0.0);
+        let paused = Facts {
+            paused: true,
+            ..Facts::default()
+        };
+        assert_eq!(session.due(&limits, &paused, 0), Due::Wait(100_000));
+        assert_eq!(
+            session.due(&limits, &paused, 100_000),
+            Due::Close(CloseCause::TooOld)
+        );
+    }
+
+    #[test]
+    fn any_word_from_the_client_answers_a_ping() {
+        let limits = limits(|l| l.ping_interval = secs(25));
+        for received in [Received::Message, Received::Ping, Received::Pong] {
+            let mut session = Session::new(&limits, 0, 0.0);
+            assert_eq!(session.due(&limits, &Facts::default(), 25_000), Due::Ping);
+            session.receive(received, 34_999).unwrap();
+            assert_eq!(
+                session.due(&limits, &Facts::default(), 35_000),
+                Due::Wait(50_000),
+                "{received:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_finished_message_stops_its_clock() {
+        let limits = limits(|_| {});
+        let mut session = Session::new(&limits, 0, 0.0);
+        let begun = Facts {
+            unfinished: Some(1),
+            ..Facts::default()
+        };
+        assert_eq!(session.due(&limits, &begun, 0), Due::Wait(30_000));
+        session.receive(Received::Message, 10_000).unwrap();
+        assert_eq!(
+            session.due(&limits, &Facts::default(), 40_000),
+            Due::Wait(u64::MAX)
+        );
+        // Reading was paused in the middle of a message: it has its whole time again.
+        assert_eq!(session.due(&limits, &begun, 40_000), Due::Wait(70_000));
+        session.resume(69_000);
+        assert_eq!(session.due(&limits, &begun, 69_000), Due::Wait(99_000));
+    }
+
+    #[test]
     fn rates_close_with_1008() {
         let limits = limits(|l| l.messages_per_second = Some(10.0));
         let mut session = Session::new(&limits, 0, 0.0);
@@ -438,6 +488,35 @@ mod tests {
         check(&CloseCause::Idle, 1001, "Going away");
         check(&CloseCause::TooOld, 1001, "Going away");
         check(&CloseCause::Shutdown, 1001, "Going away");
+        check(
+            &CloseCause::Client {
+                code: 1001,
+                reason: String::new(),
+            },
+            1001,
+            "",
+        );
+        check(
+            &CloseCause::Deleted {
+                code: 1000,
+                reason: "Connection Closed Normally".into(),
+            },
+            1000,
+            "Connection Closed Normally",
+        );
+        check(
+            &CloseCause::Violation {
+                code: 1009,
+                reason: "Message too big",
+            },
+            1009,
+            "Message too big",
+        );
+        check(
+            &CloseCause::Unfinished,
+            1008,
+            "Message not finished in time",
+        );
         check(&CloseCause::Stalled, 1013, "Client does not read");
         check(&CloseCause::TooFast, 1008, "Too many requests");
     }

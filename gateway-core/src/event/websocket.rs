@@ -81,7 +81,9 @@ impl Serialize for Authorizer<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("principalId", &self.0.principal_id)?;
         for (key, value) in &self.0.context {
-            map.serialize_entry(key, value)?;
+            if key != "principalId" {
+                map.serialize_entry(key, value)?;
+            }
         }
         map.end()
     }
@@ -216,4 +218,33 @@ pub fn event(stage: &LiveStage, call: &Call<'_>, encode_body: bool) -> Bytes {
     serde_json::to_vec(&event)
         .expect("strings and numbers always serialise")
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::fixture::{
+        api, call, cases, live, map, proxy, read_connection, read_given, stage,
+    };
+    use crate::resource::Preset;
+
+    #[test]
+    fn events_are_those_of_the_case_files_to_the_byte() {
+        for (file, case) in cases("events", 16) {
+            let mut stage = stage();
+            stage.stage_variables = map(&case["stageVariables"]);
+            let stage = live(&api(Preset::Open, &[], proxy()), &stage);
+            let (connection, given) = (read_connection(&case), read_given(&case));
+            let key = case["routeKey"].as_str().unwrap_or("$default");
+            let call = call(&connection, given.event(), key);
+            let event = event(&stage, &call, case["convertToBinary"] == true);
+            assert_eq!(
+                String::from_utf8_lossy(&event),
+                case["expected"].to_string(),
+                "{}: {}",
+                file.display(),
+                case["about"]
+            );
+        }
+    }
 }

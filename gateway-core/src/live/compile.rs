@@ -146,7 +146,8 @@ impl Compiler<'_> {
                         return None;
                     }
                 };
-                let short = name.rsplit('.').next().unwrap_or(name).to_owned();
+                // `route.request.header.NAME`, and a name may hold dots.
+                let short = name.splitn(4, '.').last().unwrap_or(name).to_owned();
                 constraints.required.then_some((source, short))
             })
             .collect();
@@ -384,7 +385,11 @@ impl Compiler<'_> {
                 self.wrong(&join(place, key), refusal);
             }
         }
-        Templates::new(selection, by_key.clone(), passthrough)
+        let variables = match &selection {
+            Some(_) => self.stage.stage_variables.clone(),
+            None => BTreeMap::new(),
+        };
+        Templates::new(selection, variables, by_key.clone(), passthrough)
     }
 
     fn expression(

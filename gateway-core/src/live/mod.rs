@@ -5,9 +5,13 @@
 //! the one it began with.
 
 mod compile;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod parameter;
 mod select;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod uri;
 
 use std::collections::{BTreeMap, HashMap};

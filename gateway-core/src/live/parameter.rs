@@ -44,6 +44,8 @@ pub enum Source {
     Context(String),
     /// A text known since the stage was compiled: a literal or a stage variable.
     Static(String),
+    /// A stage variable that the stage does not set.
+    Unset,
 }
 
 /// Headers that a mapping may not set ("Amazon API Gateway important notes", restricted headers).
@@ -103,9 +105,8 @@ impl Source {
         }
         if let Some(name) = text.strip_prefix("stageVariables.") {
             check_name(name)?;
-            return Ok(Self::Static(
-                stage_variables.get(name).cloned().unwrap_or_default(),
-            ));
+            let value = stage_variables.get(name).cloned();
+            return Ok(value.map_or(Self::Unset, Self::Static));
         }
         let Some(rest) = text.strip_prefix("route.request.") else {
             return Err(format!(
@@ -137,6 +138,7 @@ impl Source {
         let handshake = call.event.handshake();
         match self {
             Self::Static(text) => vec![text.into()],
+            Self::Unset => Vec::new(),
             Self::Context(name) => context::lookup(call, name).into_iter().collect(),
             Self::Header(name) => handshake
                 .and_then(|h| h.header(name))

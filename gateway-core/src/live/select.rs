@@ -1,16 +1,70 @@
 //! Which route takes a message.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{LiveRoute, LiveStage};
+use crate::call::{Call, Connection, Event};
+use crate::context;
 use crate::expression::{Evaluation, Scope};
 use crate::failure::Failure;
+use crate::id::RequestId;
 
 const CONNECT: &str = "$connect";
 const DISCONNECT: &str = "$disconnect";
 const DEFAULT: &str = "$default";
 
+/// Variables of the call that a route is still being chosen for: they have no value yet.
+const NOT_YET_KNOWN: [&str; 7] = [
+    "eventId",
+    "extendedRequestId",
+    "messageId",
+    "requestId",
+    "requestTime",
+    "requestTimeEpoch",
+    "routeKey",
+];
+
 impl LiveStage {
+    /// The route of a message: [`LiveStage::select`] with all that an expression may see before the message has ids
+    /// and a time of its own: the text, the stage variables and the connection's `$context`. `None` is a binary
+    /// message, which is not JSON.
+    pub fn select_message(
+        &self,
+        connection: &Connection,
+        text: Option<&str>,
+    ) -> Result<&Arc<LiveRoute>, Failure> {
+        let body = Bytes::new();
+        let id = RequestId::new([0; RequestId::BYTES]);
+        let call = Call {
+            connection,
+            event: Event::Message {
+                id,
+                body: &body,
+                text,
+            },
+            route_key: "",
+            request_id: id,
+            time: 0,
+            trace: [0; 12],
+        };
+        let known = |name: &str| {
+            let known = !NOT_YET_KNOWN.contains(&name);
+            known.then(|| context::lookup(&call, name)).flatten()
+        };
+        let stage_variable = |name: &str| {
+            let value = self.stage_variables.get(name);
+            value.map(|value| Cow::Borrowed(value.as_str()))
+        };
+        self.select(&Scope {
+            context: Some(&known),
+            stage_variable: Some(&stage_variable),
+            ..Scope::of_message(text.unwrap_or_default())
+        })
+    }
+
     /// The route whose key equals what the selection expression yields, byte for byte, else `$default`.
     ///
     /// A message that is not JSON is never evaluated and goes to `$default`. No message reaches

@@ -10,6 +10,8 @@ use crate::resource::PassthroughBehavior;
 #[derive(Debug, Default)]
 pub struct Templates {
     selection: Option<SelectionExpression>,
+    /// For the selection.
+    stage_variables: BTreeMap<String, String>,
     by_key: BTreeMap<String, String>,
     passthrough: PassthroughBehavior,
 }
@@ -27,11 +29,13 @@ impl Templates {
     /// Keys and literal texts as written; `selection` chooses, `passthrough` says what else happens.
     pub(super) fn new(
         selection: Option<SelectionExpression>,
+        stage_variables: BTreeMap<String, String>,
         by_key: BTreeMap<String, String>,
         passthrough: PassthroughBehavior,
     ) -> Self {
         Self {
             selection,
+            stage_variables,
             by_key,
             passthrough,
         }
@@ -40,6 +44,11 @@ impl Templates {
     /// All texts, for checks when a stage is compiled.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.by_key.values().map(String::as_str)
+    }
+
+    /// A stage variable, for the expression that chooses.
+    pub fn stage_variable(&self, name: &str) -> Option<&str> {
+        self.stage_variables.get(name).map(String::as_str)
     }
 
     /// The chosen template: the selected key, else `$default`; without an expression

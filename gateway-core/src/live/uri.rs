@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use http::Uri;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
+};
+
+use crate::failure::Failure;
 
 /// RFC 3986's unreserved characters stay; all else in a path segment or a query value is encoded,
 /// so that a message can fill a place in the URI but never change its shape.
@@ -14,7 +18,7 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// What may not stand in a query as it is; clients send it all the same. Escapes that are there stay.
-const IN_QUERY: &AsciiSet = &percent_encoding::CONTROLS
+const IN_QUERY: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'<')
@@ -101,6 +105,21 @@ impl UriTemplate {
         let uri: Uri = sample
             .parse()
             .map_err(|error| format!("'{text}' is not a URL: {error}"))?;
+        if uri.host().is_none_or(str::is_empty) {
+            return Err(format!("'{text}' names no host"));
+        }
+        // `host:` and ports above 65,535 parse as an authority, but name no port.
+        let has_port = uri.host() != Some(authority);
+        if has_port && uri.port_u16().is_none_or(|port| port == 0) {
+            return Err(format!(
+                "the port of '{text}' is not a number from 1 to 65535"
+            ));
+        }
+        if !names.is_empty() && has_dot_segment(&sample) {
+            return Err(format!(
+                "'{text}' has a '.' or '..' segment; write the path that it leads to"
+            ));
+        }
         let fixed = names.is_empty().then_some(uri);
         Ok(Self {
             literals,
@@ -115,13 +134,15 @@ impl UriTemplate {
     }
 
     /// The URI of one call: `value` gives path parameters, `query` what is appended, both encoded here.
-    /// `raw_query` is appended as it is: a client's own query string.
+    /// `raw_query` is a client's own query string: what may stand in a URI stays as it is.
+    ///
+    /// A value that makes a dot segment is refused: no encoding keeps a backend from climbing with it.
     pub fn build<'a>(
         &self,
         value: impl Fn(&str) -> Option<&'a str>,
         raw_query: &str,
         query: &[(&str, &str)],
-    ) -> Result<Uri, http::uri::InvalidUri> {
+    ) -> Result<Uri, Failure> {
         if let (Some(uri), true, true) = (&self.fixed, raw_query.is_empty(), query.is_empty()) {
             return Ok(uri.clone());
         }
@@ -129,6 +150,11 @@ impl UriTemplate {
         for (name, literal) in self.names.iter().zip(&self.literals[1..]) {
             text.extend(utf8_percent_encode(value(name).unwrap_or_default(), VALUE));
             text.push_str(literal);
+        }
+        if !self.names.is_empty() && has_dot_segment(&text) {
+            return Err(Failure::BadRequest(
+                "a path parameter may not be a dot segment",
+            ));
         }
         if text
             .split("://")
@@ -150,8 +176,19 @@ impl UriTemplate {
             text.extend(utf8_percent_encode(value, VALUE));
             separator = '&';
         }
-        text.parse()
+        text.parse().map_err(|error| {
+            Failure::Configuration(format!("the integration's URL cannot be built: {error}"))
+        })
     }
+}
+
+/// True where a segment of the path is `.` or `..`, however it is spelled.
+fn has_dot_segment(url: &str) -> bool {
+    let path = url.split('?').next().unwrap_or_default();
+    path.split('/').any(|segment| {
+        let segment = percent_decode_str(segment);
+        segment.clone().eq(*b".") || segment.eq(*b"..")
+    })
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! A call and its route's integration to the request that the backend gets.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use super::with_scope;
+use super::render;
 use crate::call::{Call, Event};
 use crate::event::websocket;
 use crate::failure::Failure;
@@ -59,14 +61,14 @@ pub fn build<'a>(
 ) -> Result<IntegrationRequest<'a>, Failure> {
     match &integration.backend {
         LiveBackend::Mock { request, .. } => {
-            let status = with_scope(call, None, |scope| match request.render(scope)? {
+            let status = match render(request, call, None)? {
                 Rendered::Output(text) => mock_status(text).ok_or_else(|| {
                     Failure::Configuration("a MOCK template gave no statusCode".into())
                 }),
                 Rendered::Passthrough => Err(Failure::Configuration(
                     "no MOCK template takes this message, so it has no statusCode".into(),
                 )),
-            })?;
+            }?;
             Ok(IntegrationRequest::Mock { status })
         }
         LiveBackend::Lambda {
@@ -92,11 +94,17 @@ fn build_http(
 ) -> Result<IntegrationRequest<'static>, Failure> {
     let proxy = http.mapping.is_none();
     let mut headers = HeaderMap::with_capacity(24);
-    let mut raw_query = "";
+    let mut raw_query = Cow::Borrowed("");
     if let Event::Connect(handshake) = call.event {
         forward_headers(&mut headers, &handshake.headers, stage.limits.preset);
         if proxy {
-            raw_query = &handshake.raw_query;
+            raw_query = without_mapped(&handshake.raw_query, parameters);
+        }
+    }
+    // What is mapped comes from the mapping or not at all: a client must not speak in its place.
+    for parameter in parameters {
+        if let Target::Header(name) = &parameter.target {
+            headers.remove(name);
         }
     }
     let (body, body_type) = body(http, call)?;
@@ -150,9 +158,7 @@ fn build_http(
             .and_then(|(.., values)| values.first())
             .map(|value| &**value)
     };
-    let uri = http.uri.build(path, raw_query, &query).map_err(|error| {
-        Failure::Configuration(format!("the integration's URL cannot be built: {error}"))
-    })?;
+    let uri = http.uri.build(path, &raw_query, &query)?;
     let body = if matches!(http.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         headers.remove(header::CONTENT_TYPE);
         Bytes::new()
@@ -168,21 +174,27 @@ fn build_http(
     })
 }
 
+/// A client's query string without the parameters that a mapping sets.
+fn without_mapped<'q>(raw: &'q str, parameters: &[Parameter]) -> Cow<'q, str> {
+    let is_mapped = |pair: &str| {
+        let name = pair.split('=').next().unwrap_or_default().replace('+', " ");
+        let name = percent_decode_str(&name).decode_utf8_lossy();
+        let sets = |p: &Parameter| matches!(&p.target, Target::Query(query) if *query == name);
+        parameters.iter().any(sets)
+    };
+    if !raw.split('&').any(is_mapped) {
+        return raw.into();
+    }
+    let kept: Vec<&str> = raw.split('&').filter(|pair| !is_mapped(pair)).collect();
+    kept.join("&").into()
+}
+
 fn body(http: &LiveHttp, call: &Call<'_>) -> Result<(Bytes, &'static str), Failure> {
     const JSON: &str = "application/json";
-    if let Some(mapping) = &http.mapping {
-        let rendered = with_scope(call, None, |scope| {
-            mapping
-                .request
-                .render(scope)
-                .map(|rendered| match rendered {
-                    Rendered::Output(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
-                    Rendered::Passthrough => None,
-                })
-        })?;
-        if let Some(body) = rendered {
-            return Ok((body, JSON));
-        }
+    if let Some(mapping) = &http.mapping
+        && let Rendered::Output(text) = render(&mapping.request, call, None)?
+    {
+        return Ok((Bytes::copy_from_slice(text.as_bytes()), JSON));
     }
     let Event::Message { body, text, .. } = call.event else {
         return Ok((Bytes::new(), JSON));
@@ -237,8 +249,10 @@ fn forward_headers(headers: &mut HeaderMap, from: &[(String, String)], preset: P
         .collect();
     for (name, value) in from {
         let name = name.to_ascii_lowercase();
+        // Those of the gateway itself stay, whatever a client's `Connection` names.
+        let is_ours = name.starts_with("x-forwarded-");
         let dropped = DROPPED.contains(&name.as_str())
-            || hop_by_hop.contains(&name)
+            || hop_by_hop.contains(&name) && !is_ours
             || name.starts_with("x-wiregate-")
             || name.starts_with("x-amzn-")
             || preset == Preset::Open && SOCKET_ONLY.contains(&name.as_str());
@@ -301,12 +315,11 @@ fn add_own_headers(
     if let Some(authorizer) = &connection.authorizer {
         let mut map = serde_json::Map::new();
         map.insert("principalId".into(), authorizer.principal_id.clone().into());
-        map.extend(
-            authorizer
-                .context
-                .iter()
-                .map(|(key, value)| (key.clone(), value.clone().into())),
-        );
+        for (key, value) in &authorizer.context {
+            if key != "principalId" {
+                map.insert(key.clone(), value.clone().into());
+            }
+        }
         add(
             "x-wiregate-authorizer",
             &ascii_json(&serde_json::Value::Object(map)),
@@ -327,12 +340,13 @@ fn escape(text: &str) -> String {
     utf8_percent_encode(text, UNSAFE).to_string()
 }
 
-/// JSON whose non-ASCII characters are `\u` escapes, so that it fits a header.
+/// JSON whose characters beyond printable ASCII are `\u` escapes, so that it fits a header.
 fn ascii_json(value: &serde_json::Value) -> String {
     use std::fmt::Write;
     let mut out = String::new();
     for unit in value.to_string().chars() {
-        if unit.is_ascii() {
+        // JSON itself escapes every other control character.
+        if unit.is_ascii() && unit != '\x7f' {
             out.push(unit);
             continue;
         }

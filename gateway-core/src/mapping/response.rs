@@ -3,8 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::HeaderMap;
 
-use super::with_scope;
+use super::render;
 use crate::call::Call;
 use crate::event::proxy_result::ProxyResult;
 use crate::expression;
@@ -74,19 +75,23 @@ pub fn message(
                 .map_err(|error| Failure::MalformedResult(error.to_string()))?;
             result.body
         }
-        BackendAnswer::Http { status, body, .. } => match responses(route) {
+        // A one-way route's answer is not even mapped: nobody would see what goes wrong. Neither is one for which no
+        // integration response is defined.
+        _ if !route.two_way || responses(route).is_some_and(<[_]>::is_empty) => {
+            return Ok(Reply::Silent);
+        }
+        BackendAnswer::Http {
+            status,
+            headers,
+            body,
+        } => match responses(route) {
             None => body.clone(),
-            Some(responses) if route.two_way && !responses.is_empty() => {
-                mapped(responses, call, *status, body)?
-            }
-            Some(_) => return Ok(Reply::Silent),
+            Some(responses) => mapped(responses, call, *status, headers, body)?,
         },
-        BackendAnswer::Mock(status) => match responses(route) {
-            Some(responses) if route.two_way && !responses.is_empty() => {
-                mapped(responses, call, *status, &Bytes::new())?
-            }
-            _ => return Ok(Reply::Silent),
-        },
+        BackendAnswer::Mock(status) => {
+            let responses = responses(route).unwrap_or_default();
+            mapped(responses, call, *status, &HeaderMap::new(), &Bytes::new())?
+        }
     };
     Ok(if route.two_way {
         Reply::Body(body)
@@ -114,10 +119,7 @@ pub fn connect(
             headers,
             body,
         } => {
-            if let Some(responses) = responses(route) {
-                // The reply goes nowhere, but a status that no integration response takes is refused.
-                mapped(responses, call, *status, body)?;
-            }
+            let body = handshake_body(route, call, *status, headers, body)?;
             let headers = ["sec-websocket-protocol", "content-type"]
                 .into_iter()
                 .filter_map(|name| {
@@ -127,21 +129,28 @@ pub fn connect(
                     ))
                 })
                 .collect();
-            (*status, headers, body.clone())
+            (*status, headers, body)
         }
         BackendAnswer::Mock(status) => {
-            let body = match responses(route) {
-                Some(responses) => mapped(responses, call, *status, &Bytes::new())?,
-                None => Bytes::new(),
-            };
+            let body = handshake_body(route, call, *status, &HeaderMap::new(), &Bytes::new())?;
             (*status, Vec::new(), body)
         }
     };
     if (200..300).contains(&status) {
         let subprotocol = headers
             .into_iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"));
-        return Ok(accepted(subprotocol.map(|(_, value)| value)));
+            .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"))
+            .map(|(_, value)| value.trim().to_owned())
+            .filter(|value| !value.is_empty());
+        // It goes into the 101 as it is: a line break in it would be a header of the function's caller.
+        if let Some(value) = &subprotocol
+            && !value.bytes().all(|c| (b' '..=b'~').contains(&c))
+        {
+            return Err(Failure::MalformedResult(format!(
+                "Sec-WebSocket-Protocol {value:?} is not a header value"
+            )));
+        }
+        return Ok(accepted(subprotocol));
     }
     // 1xx would be no final answer; what cannot be a refusal becomes one.
     let status = if (300..600).contains(&status) {
@@ -178,16 +187,29 @@ fn responses(route: &LiveRoute) -> Option<&[LiveResponse]> {
     }
 }
 
-/// The body after the integration response that takes the status; empty where none is defined at all.
+/// What a refused client gets. Where there are integration responses one must take the status, also a good one;
+/// where there are none the status alone decides.
+fn handshake_body(
+    route: &LiveRoute,
+    call: &Call<'_>,
+    status: u16,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Bytes, Failure> {
+    match responses(route) {
+        None | Some([]) => Ok(body.clone()),
+        Some(responses) => mapped(responses, call, status, headers, body),
+    }
+}
+
+/// The body after the integration response that takes the status.
 fn mapped(
     responses: &[LiveResponse],
     call: &Call<'_>,
     status: u16,
+    headers: &HeaderMap,
     body: &Bytes,
 ) -> Result<Bytes, Failure> {
-    if responses.is_empty() {
-        return Ok(Bytes::new());
-    }
     let text = status.to_string();
     let key = expression::select(responses.iter().map(|response| &response.key), Some(&text));
     let response = key.and_then(|key| responses.iter().find(|response| response.key == *key));
@@ -196,17 +218,9 @@ fn mapped(
             "no integration response takes status {status} and there is no $default"
         ))
     })?;
-    let output = with_scope(call, Some(status), |scope| {
-        response
-            .templates
-            .render(scope)
-            .map(|rendered| match rendered {
-                Rendered::Output(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
-                Rendered::Passthrough => None,
-            })
-    })?;
-    if let Some(output) = output {
-        return Ok(output);
+    let rendered = render(&response.templates, call, Some((status, headers)))?;
+    if let Rendered::Output(text) = rendered {
+        return Ok(Bytes::copy_from_slice(text.as_bytes()));
     }
     match response.content_handling {
         None => Ok(body.clone()),

@@ -1,7 +1,13 @@
 //! How a request finds its API and stage, and which names a client may be told.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+
+#[cfg(test)]
+mod tests;
 
 /// A custom domain and what is mapped below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,10 +92,7 @@ impl Directory {
             return resolve_mapping(domain, &segments);
         }
         if let Some(api_id) = execute_api_label(name) {
-            let api = self
-                .api_of_host(api_id)
-                .filter(|api| !api.disable_execute_api_endpoint)?;
-            return resolve_stage(api, &segments);
+            return resolve_stage(self.execute_api(api_id)?, &segments);
         }
         if let ["_aws", "execute-api", api_id, rest @ ..] = segments.as_slice() {
             return resolve_stage(self.api(api_id)?, rest);
@@ -97,61 +100,60 @@ impl Directory {
         resolve_stage(self.default_entry()?, &segments)
     }
 
-    /// The name that events carry: the client's `Host` where it is ours, else the public one.
-    pub fn domain_name(&self, host: &str, listener: std::net::SocketAddr) -> Arc<str> {
-        if self.is_ours(host, listener) {
-            host.to_ascii_lowercase().into()
-        } else {
-            Arc::clone(&self.public_host)
+    /// The name that events carry: the client's `Host` where it is ours, else the public one. Handlers post replies
+    /// to this name, so a client must not choose it.
+    ///
+    /// Names that the operator set stand with whatever port the client used, or none: a load balancer's port is not
+    /// ours. Addresses and names of this machine stand only with the listener's own port.
+    pub fn domain_name(&self, host: &str, listener: SocketAddr) -> Arc<str> {
+        if !self.is_ours(host, listener) {
+            return Arc::clone(&self.public_host);
+        }
+        let (name, port) = split_port(host);
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        match port {
+            Some(port) => format!("{name}:{port}").into(),
+            None => name.into(),
         }
     }
 
-    fn is_ours(&self, host: &str, listener: std::net::SocketAddr) -> bool {
+    fn is_ours(&self, host: &str, listener: SocketAddr) -> bool {
         if host.eq_ignore_ascii_case(&self.public_host) {
             return true;
         }
         let (name, port) = split_port(host);
+        let port = match port.map(parse_port) {
+            None => None,
+            Some(Some(port)) => Some(port),
+            Some(None) => return false,
+        };
         let name = name.trim_end_matches('.');
-        // A name that the operator chose may be reached through another port than ours, or a proxy's.
-        let chosen = self.domain(name).is_some()
-            || self
-                .hostnames
-                .iter()
-                .any(|own| own.eq_ignore_ascii_case(name))
-            || self.names_an_api(name);
-        if chosen {
-            return port.is_none_or(|port| port.parse::<u16>().is_ok());
-        }
-        let right_port = match port {
-            Some(port) => port.parse() == Ok(listener.port()),
+        let at_listener = match port {
+            Some(port) => port == listener.port(),
             None => matches!(listener.port(), 80 | 443),
         };
-        let own = listener.ip();
-        let address = name
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>();
-        let ours = match address {
-            Ok(ip) => ip == own || own.is_unspecified() && ip.is_loopback(),
-            Err(_) => name.eq_ignore_ascii_case("localhost"),
-        };
-        right_port && ours
-    }
-
-    /// True for `{apiId}.execute-api.{baseDomain}` of an API that exists.
-    fn names_an_api(&self, name: &str) -> bool {
-        execute_api_label(name).is_some_and(|api_id| {
-            let base = &name[api_id.len() + ".execute-api.".len()..];
-            base.eq_ignore_ascii_case(&self.base_domain) && self.api_of_host(api_id).is_some()
-        })
+        let is_hostname = |own: &String| own.eq_ignore_ascii_case(name);
+        if self.domain(name).is_some() || self.hostnames.iter().any(is_hostname) {
+            return true;
+        }
+        if let Some(api_id) = self.own_execute_api_label(name) {
+            // Below localhost another port is another program.
+            return self.api_named(api_id).is_some() && (at_listener || !is_local(name));
+        }
+        at_listener
+            && (name.eq_ignore_ascii_case("localhost")
+                || parse_ip(name).is_some_and(|ip| is_address_of(ip, listener.ip())))
     }
 
     /// True where some API answers at this host, whatever the path.
     pub fn knows(&self, host: &str) -> bool {
         let name = host_name(host);
+        if self.domain(name).is_some() {
+            return true;
+        }
         match execute_api_label(name) {
-            Some(api_id) if self.domain(name).is_none() => self.api_of_host(api_id).is_some(),
-            _ => self.domain(name).is_some() || self.default_entry().is_some(),
+            Some(api_id) => self.execute_api(api_id).is_some(),
+            None => self.default_entry().is_some(),
         }
     }
 
@@ -165,10 +167,15 @@ impl Directory {
             .any(|own| own.eq_ignore_ascii_case(name))
             || self.domain(name).is_some()
             || host_name(&self.public_host).eq_ignore_ascii_case(name)
-            || execute_api_label(name).is_some_and(|api_id| {
-                let base = &name[api_id.len() + ".execute-api.".len()..];
-                base.eq_ignore_ascii_case(&self.base_domain)
-            })
+            || self.own_execute_api_label(name).is_some()
+    }
+
+    /// `{apiId}` of `{apiId}.execute-api.{base_domain}`.
+    fn own_execute_api_label<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let api_id = execute_api_label(name)?;
+        let base = &name[api_id.len() + ".execute-api.".len()..];
+        base.eq_ignore_ascii_case(&self.base_domain)
+            .then_some(api_id)
     }
 
     fn domain(&self, name: &str) -> Option<&Domain> {
@@ -191,14 +198,15 @@ impl Directory {
         self.apis.iter().find(|api| &*api.api_id == api_id)
     }
 
-    /// The API of an `{apiId}.execute-api.*` host; names of hosts do not tell cases apart.
-    fn api_of_host(&self, api_id: &str) -> Option<&ApiEntry> {
-        let alike = || {
-            self.apis
-                .iter()
-                .find(|api| api.api_id.eq_ignore_ascii_case(api_id))
-        };
-        self.api(api_id).or_else(alike)
+    /// An API by a label of a host name, which has no case.
+    fn api_named(&self, label: &str) -> Option<&ApiEntry> {
+        let named = |api: &&ApiEntry| api.api_id.eq_ignore_ascii_case(label);
+        self.api(label).or_else(|| self.apis.iter().find(named))
+    }
+
+    fn execute_api(&self, label: &str) -> Option<&ApiEntry> {
+        self.api_named(label)
+            .filter(|api| !api.disable_execute_api_endpoint)
     }
 
     fn default_entry(&self) -> Option<&ApiEntry> {
@@ -218,8 +226,9 @@ impl Directory {
     }
 }
 
-/// The mapping key wins; where none matches, the real stage name of the root mapping's API serves too,
-/// because handlers build `https://{domainName}/{stage}`.
+/// The mapping key wins; where none matches, the real name of a mapped stage serves too, because handlers build
+/// `https://{domainName}/{stage}`. A name that mapped stages of two APIs share means neither: a push to the wrong
+/// one would be told that its connection is gone.
 fn resolve_mapping<'a>(domain: &Domain, segments: &[&'a str]) -> Option<Resolved<'a>> {
     let find = |key: &str| {
         domain
@@ -228,13 +237,14 @@ fn resolve_mapping<'a>(domain: &Domain, segments: &[&'a str]) -> Option<Resolved
             .find(|mapping| mapping.api_mapping_key == key)
     };
     if let Some((first, rest)) = segments.split_first() {
-        let by_stage = || {
-            domain
-                .mappings
-                .iter()
-                .find(|mapping| &*mapping.stage == *first)
-        };
-        if let Some(mapping) = find(first).or_else(by_stage) {
+        let first = decode(first);
+        if let Some(mapping) = find(&first) {
+            return Some(resolved(&mapping.api_id, &mapping.stage, rest));
+        }
+        let mut same_stage = domain.mappings.iter().filter(|m| *m.stage == *first);
+        if let Some(mapping) = same_stage.next()
+            && same_stage.all(|other| other.api_id == mapping.api_id)
+        {
             return Some(resolved(&mapping.api_id, &mapping.stage, rest));
         }
     }
@@ -244,8 +254,8 @@ fn resolve_mapping<'a>(domain: &Domain, segments: &[&'a str]) -> Option<Resolved
 
 fn resolve_stage<'a>(api: &ApiEntry, segments: &[&'a str]) -> Option<Resolved<'a>> {
     if let Some((first, rest)) = segments.split_first() {
-        let decoded = percent_encoding::percent_decode_str(first).decode_utf8_lossy();
-        if let Some(stage) = api.stages.iter().find(|stage| ***stage == *decoded) {
+        let first = decode(first);
+        if let Some(stage) = api.stages.iter().find(|stage| ***stage == *first) {
             return Some(resolved(&api.api_id, stage, rest));
         }
     }
@@ -275,7 +285,12 @@ fn resolved<'a>(api_id: &Arc<str>, stage: &Arc<str>, rest: &[&'a str]) -> Resolv
 }
 
 fn is_connections(segment: &str) -> bool {
-    segment == "@connections" || segment.eq_ignore_ascii_case("%40connections")
+    matches!(segment, "@connections" | "%40connections")
+}
+
+/// Percent-decoded once: SDKs write the stage `$default` as `%24default`.
+fn decode(segment: &str) -> Cow<'_, str> {
+    percent_decode_str(segment).decode_utf8_lossy()
 }
 
 /// The segments of a path, or `None` where an empty one stands in the way. A slash may follow the stage, and one may be
@@ -330,4 +345,31 @@ fn split_port(host: &str) -> (&str, Option<&str>) {
         }
         _ => (host, None),
     }
+}
+
+/// Digits alone: `+80` is a number to Rust, and no port.
+fn parse_port(port: &str) -> Option<u16> {
+    port.bytes().all(|c| c.is_ascii_digit()).then_some(port)?;
+    port.parse().ok()
+}
+
+/// An IPv4 address, or an IPv6 address in its brackets.
+fn parse_ip(name: &str) -> Option<IpAddr> {
+    let bracketed = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    match bracketed {
+        Some(name) => name.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => name.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+    }
+}
+
+fn is_address_of(ip: IpAddr, own: IpAddr) -> bool {
+    let own = own.to_canonical();
+    ip.to_canonical() == own || own.is_unspecified() && ip.is_loopback()
+}
+
+fn is_local(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    last.eq_ignore_ascii_case("localhost")
 }
