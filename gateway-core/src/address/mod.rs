@@ -117,6 +117,32 @@ impl Directory {
         }
     }
 
+    /// [`domain_name`](Self::domain_name), or the API's own name where `https://{domainName}/{stage}`, as handlers build
+    /// it, would not lead back to the stage: an API that is not the default, reached by its path.
+    pub fn event_name(
+        &self,
+        host: &str,
+        listener: SocketAddr,
+        api_id: &str,
+        stage: &str,
+    ) -> Arc<str> {
+        let leads_back = |name: &str| {
+            let path = format!("/{stage}");
+            let found = self.resolve(name, &path);
+            found.is_some_and(|found| *found.api_id == *api_id && *found.stage == *stage)
+        };
+        let name = self.domain_name(host, listener);
+        if leads_back(&name) {
+            return name;
+        }
+        let own = format!("{api_id}.execute-api.{}", self.base_domain);
+        let own = match listener.port() {
+            80 | 443 => own,
+            port => format!("{own}:{port}"),
+        };
+        if leads_back(&own) { own.into() } else { name }
+    }
+
     fn is_ours(&self, host: &str, listener: SocketAddr) -> bool {
         if host.eq_ignore_ascii_case(&self.public_host) {
             return true;

@@ -140,8 +140,8 @@ pub fn event(stage: &LiveStage, call: &Call<'_>, encode_body: bool) -> Bytes {
     let mut query: &[(String, String)] = &[];
     match call.event {
         Event::Connect(handshake) => {
-            let shown = |(name, value): &'_ (String, String)| {
-                !HIDDEN.contains(&name.to_ascii_lowercase().as_str()) && !value.is_empty()
+            let shown = |(name, _): &'_ (String, String)| {
+                !HIDDEN.contains(&name.to_ascii_lowercase().as_str())
             };
             headers.extend(
                 handshake

@@ -30,10 +30,14 @@ pub fn compile(api: &Api, stage: &Stage) -> Result<LiveStage, Vec<Mistake>> {
     let mut compiler = Compiler {
         stage,
         mistakes: Vec::new(),
+        warnings: Vec::new(),
     };
     let live = compiler.stage(api);
     match live {
-        Some(live) if compiler.mistakes.is_empty() => Ok(live),
+        Some(live) if compiler.mistakes.is_empty() => Ok(LiveStage {
+            warnings: compiler.warnings,
+            ..live
+        }),
         _ => Err(compiler.mistakes),
     }
 }
@@ -41,6 +45,16 @@ pub fn compile(api: &Api, stage: &Stage) -> Result<LiveStage, Vec<Mistake>> {
 struct Compiler<'a> {
     stage: &'a Stage,
     mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
+}
+
+impl Mistake {
+    fn at(path: &[&str], message: impl Into<String>) -> Self {
+        Self {
+            path: path.iter().map(|&member| member.to_owned()).collect(),
+            message: message.into(),
+        }
+    }
 }
 
 impl Compiler<'_> {
@@ -86,6 +100,7 @@ impl Compiler<'_> {
             routes.push(live);
         }
         Some(LiveStage {
+            warnings: Vec::new(),
             api_id: api.api_id.as_str().into(),
             stage_name: self.stage.stage_name.as_str().into(),
             limits: api.limits.clone(),
@@ -398,17 +413,22 @@ impl Compiler<'_> {
         text: &str,
         kind: Kind,
     ) -> Option<SelectionExpression> {
-        SelectionExpression::parse(text, kind)
-            .map_err(|error| self.wrong(place, error.to_string()))
-            .ok()
+        match SelectionExpression::parse(text, kind) {
+            Ok(expression) => {
+                let doubts = expression.warnings().iter();
+                self.warnings
+                    .extend(doubts.map(|doubt| Mistake::at(place, doubt.to_string())));
+                Some(expression)
+            }
+            Err(error) => {
+                self.wrong(place, error.to_string());
+                None
+            }
+        }
     }
 
     fn wrong(&mut self, path: &[&str], message: impl Into<String>) {
-        let path = path.iter().map(|&member| member.to_owned()).collect();
-        self.mistakes.push(Mistake {
-            path,
-            message: message.into(),
-        });
+        self.mistakes.push(Mistake::at(path, message));
     }
 }
 

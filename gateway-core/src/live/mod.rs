@@ -46,6 +46,8 @@ pub struct LiveStage {
     pub routes: Vec<Arc<LiveRoute>>,
     /// Every integration that a route uses; [`LiveIntegration::index`] is its place here.
     pub integrations: Vec<Arc<LiveIntegration>>,
+    /// What is legal but probably not meant.
+    pub warnings: Vec<Mistake>,
     route_selection: SelectionExpression,
     by_key: HashMap<Box<str>, Arc<LiveRoute>>,
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gateway_core::address::{self, ApiEntry, Directory};
-use gateway_core::live::{self, LiveStage};
+use gateway_core::live::{self, LiveStage, Mistake};
 
 use crate::config::{Config, Diagnostic, Loaded};
 use crate::node::{Deployed, Stages};
@@ -17,6 +17,8 @@ pub struct Deployment {
     pub directory: Directory,
     /// The stages, each with the address at which backends post back.
     pub stages: Vec<(LiveStage, String)>,
+    /// What is legal but probably not meant.
+    pub warnings: Vec<Diagnostic>,
 }
 
 impl Deployment {
@@ -44,37 +46,39 @@ pub fn compile_all(loaded: &Loaded, addresses: Addresses) -> Result<Deployment, 
     let config = &loaded.config;
     let directory = directory(config, addresses.public);
     let base = management_base(config, addresses.management);
-    let mut stages = Vec::new();
-    let mut mistakes: Vec<Diagnostic> = Vec::new();
+    let (mut stages, mut mistakes, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for api in &config.apis {
+        let locate = |found: &Mistake| {
+            let message = found.message.as_str();
+            loaded.located.mistake(&api.api_id, &found.path, message)
+        };
         for stage in &api.stages {
             match live::compile(api, stage) {
                 Ok(live) => {
+                    add_new(&mut warnings, live.warnings.iter().map(locate));
                     let path = directory.stage_path(&api.api_id, &stage.stage_name);
                     stages.push((live, format!("{base}{path}")));
                 }
-                Err(found) => {
-                    for mistake in found {
-                        let diagnostic =
-                            loaded
-                                .located
-                                .mistake(&api.api_id, &mistake.path, mistake.message);
-                        // Each stage of an API finds the same mistake.
-                        if !mistakes
-                            .iter()
-                            .any(|known| known.to_string() == diagnostic.to_string())
-                        {
-                            mistakes.push(diagnostic);
-                        }
-                    }
-                }
+                Err(found) => add_new(&mut mistakes, found.iter().map(locate)),
             }
         }
     }
-    if mistakes.is_empty() {
-        Ok(Deployment { directory, stages })
-    } else {
-        Err(mistakes)
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    Ok(Deployment {
+        directory,
+        stages,
+        warnings,
+    })
+}
+
+/// Each stage of an API finds the same mistakes; they are told once.
+fn add_new(known: &mut Vec<Diagnostic>, found: impl Iterator<Item = Diagnostic>) {
+    for diagnostic in found {
+        if !known.contains(&diagnostic) {
+            known.push(diagnostic);
+        }
     }
 }
 

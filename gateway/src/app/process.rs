@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::deploy::{Addresses, compile_all};
 use super::reload::Reloader;
 use super::workers::{self, Shared};
-use crate::config::{Config, ConfigErrors, Loaded, LogFormat, Overrides, Watcher};
+use crate::config::{Config, ConfigErrors, Diagnostic, Loaded, LogFormat, Overrides, Watcher};
 use crate::env;
 use crate::integration::http::TlsRoots;
 use crate::listen::{self, Budget, Handshakes, Port};
@@ -125,6 +125,8 @@ impl Process {
         };
         let (places, reserved) = places();
         let observe = Arc::new(Observe::new(access));
+        let mut warnings = loaded.warnings.clone();
+        warnings.extend(deployment.warnings.iter().cloned());
         deployment.deploy(&stages, &observe.metrics);
         let shared = Shared {
             config: Arc::new(loaded.config.clone()),
@@ -156,7 +158,7 @@ impl Process {
         let (stop, stopped) = watch::channel(false);
         let threads = spawn_all(&shared, public, management, &stopped)
             .map_err(|error| unavailable(&format!("a worker thread cannot start: {error}")))?;
-        announce(&shared, &loaded, places);
+        announce(&shared, &warnings, places);
         let reloader = Reloader {
             file,
             overrides,
@@ -290,7 +292,7 @@ fn spawn_all(
 }
 
 /// The banner says what is served, where, with which store and preset; the line that begins with `ready` is for programs.
-fn announce(shared: &Shared, loaded: &Loaded, places: usize) {
+fn announce(shared: &Shared, warnings: &[Diagnostic], places: usize) {
     let mut out = std::io::stdout().lock();
     let served = shared.stages.load();
     let mut lines = vec![format!(
@@ -320,8 +322,7 @@ fn announce(shared: &Shared, loaded: &Loaded, places: usize) {
         }
     }
     lines.extend(
-        loaded
-            .warnings
+        warnings
             .iter()
             .map(|warning| format!("  warning: {warning}")),
     );

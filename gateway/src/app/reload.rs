@@ -55,6 +55,9 @@ impl Reloader {
         };
         let loaded = config::load(request)?;
         let deployment = compile_all(&loaded, self.addresses).map_err(ConfigErrors::from)?;
+        for warning in loaded.warnings.iter().chain(&deployment.warnings) {
+            tracing::warn!("{warning}");
+        }
         deployment.deploy(&self.stages, &self.observe.metrics);
         Ok(loaded)
     }

@@ -112,10 +112,11 @@ fn check(file: &Path) -> ExitCode {
         public: server.listen,
         management: server.management_listen,
     };
-    if let Err(mistakes) = app::compile_all(&loaded, addresses) {
-        return refuse(&ConfigErrors::from(mistakes));
-    }
-    for warning in &loaded.warnings {
+    let deployment = match app::compile_all(&loaded, addresses) {
+        Ok(deployment) => deployment,
+        Err(mistakes) => return refuse(&ConfigErrors::from(mistakes)),
+    };
+    for warning in loaded.warnings.iter().chain(&deployment.warnings) {
         eprintln!("warning: {warning}");
     }
     print!("{}", config::render_effective(&loaded));

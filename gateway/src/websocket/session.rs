@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_core::call::{Call, Event};
-use gateway_core::expression::Scope;
 use gateway_core::failure::Failure;
 use gateway_core::id::RequestId;
 use gateway_core::live::LiveRoute;
@@ -331,7 +330,11 @@ impl<'a> Socket<'a> {
         };
         self.waiting_bytes -= message.len();
         self.deployed = self.live.stage.load();
-        let route = select(&self.deployed, &message).map(Arc::clone);
+        let route = self
+            .deployed
+            .live
+            .select_message(&self.live.connection, message.text())
+            .map(Arc::clone);
         self.next = Some(Prepared { message, route });
     }
 
@@ -516,14 +519,6 @@ fn error_frame(limits: &Limits, call: &Call<'_>, failure: &Failure) -> Bytes {
     let (connection_id, request_id) = (call.connection.id.to_string(), call.request_id.to_string());
     let text = failure.frame(&connection_id, &request_id);
     node::encode(limits, text.as_bytes(), Some(codec::FrameKind::Text))
-}
-
-fn select<'d>(deployed: &'d Deployed, message: &Message) -> Result<&'d Arc<LiveRoute>, Failure> {
-    match message.text() {
-        Some(text) => deployed.live.select(&Scope::of_message(text)),
-        // A binary message is not JSON: it goes to $default.
-        None => deployed.live.select(&Scope::of_message("")),
-    }
 }
 
 fn codec_limits(limits: &Limits) -> codec::Limits {

@@ -167,7 +167,12 @@ impl WebSocketDoor {
             connected_at: now,
             source_ip,
             user_agent: head.header("user-agent").map(Into::into),
-            domain_name: served.directory.domain_name(host_of(head), local),
+            domain_name: served.directory.event_name(
+                host_of(head),
+                local,
+                &found.api_id,
+                &found.stage,
+            ),
             authorizer: None,
         };
         let handshake = self.handshake(peer, local, head, source_ip);

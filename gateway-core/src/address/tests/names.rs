@@ -167,3 +167,28 @@ fn own_names_are_those_that_were_configured() {
     let without_public_host = Directory::default();
     assert!(!without_public_host.is_own_name(""));
 }
+
+#[test]
+fn the_name_in_an_event_leads_back_to_its_stage() {
+    let mut directory = directory(&[api("one", &["dev"]), api("two", &["dev"])]);
+    directory.default_api = Some("one".into());
+    directory.base_domain = "gw.example".into();
+    directory.public_host = "localhost:8080".into();
+    let name = |host: &str, api: &str| {
+        let listener = "127.0.0.1:8080".parse().unwrap();
+        directory.event_name(host, listener, api, "dev").to_string()
+    };
+    assert_eq!(name("localhost:8080", "one"), "localhost:8080");
+    assert_eq!(
+        name("localhost:8080", "two"),
+        "two.execute-api.gw.example:8080"
+    );
+    assert_eq!(
+        name("evil.example", "two"),
+        "two.execute-api.gw.example:8080"
+    );
+    assert_eq!(
+        name("two.execute-api.gw.example", "two"),
+        "two.execute-api.gw.example"
+    );
+}
