@@ -15,6 +15,8 @@ pub(crate) struct Poster {
     to: SocketAddr,
     from: IpAddr,
     keep_alive: bool,
+    /// What stands between path and length; the same in each request.
+    headers: String,
     stream: Option<TcpStream>,
     inbox: Vec<u8>,
     request: Vec<u8>,
@@ -23,10 +25,19 @@ pub(crate) struct Poster {
 impl Poster {
     /// Connects at the first `post`.
     pub(crate) fn new(to: SocketAddr, from: IpAddr, keep_alive: bool) -> Self {
+        let connection = if keep_alive {
+            ""
+        } else {
+            "Connection: close\r\n"
+        };
+        let headers = format!(
+            " HTTP/1.1\r\nHost: {to}\r\n{connection}Content-Type: application/json\r\nContent-Length: "
+        );
         Self {
             to,
             from,
             keep_alive,
+            headers,
             stream: None,
             inbox: Vec::with_capacity(1024),
             request: Vec::with_capacity(1024),
@@ -56,21 +67,19 @@ impl Poster {
     }
 
     fn write_request(&mut self, path: &str, body: &[u8]) {
-        use std::io::Write as _;
-        let connection = if self.keep_alive {
-            ""
-        } else {
-            "Connection: close\r\n"
-        };
+        let len = body.len().to_string();
+        let parts = [
+            b"POST ",
+            path.as_bytes(),
+            self.headers.as_bytes(),
+            len.as_bytes(),
+            b"\r\n\r\n",
+            body,
+        ];
         self.request.clear();
-        // Writing to a Vec cannot fail.
-        let _ = write!(
-            self.request,
-            "POST {path} HTTP/1.1\r\nHost: {}\r\n{connection}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            self.to,
-            body.len()
-        );
-        self.request.extend_from_slice(body);
+        for part in parts {
+            self.request.extend_from_slice(part);
+        }
     }
 }
 

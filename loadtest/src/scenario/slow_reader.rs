@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -28,6 +28,12 @@ const HELD: Metric = Metric {
     key: "rss_kib_per_stalled",
     title: "RSS KiB/stalled socket",
     decimals: 0,
+};
+/// From the first push at a stalled socket to the first 410.
+const GONE_AFTER: Metric = Metric {
+    key: "first_410_seconds",
+    title: "stalled: first 410 after s",
+    decimals: 1,
 };
 /// Answers to the pushes at stalled sockets.
 const STATUSES: [(u16, Metric); 4] = [
@@ -88,6 +94,7 @@ pub(crate) struct SlowReader {
 struct Stuffed {
     statuses: BTreeMap<u16, u64>,
     accepted: u64,
+    first_gone: Option<Duration>,
 }
 
 impl SlowReader {
@@ -129,6 +136,11 @@ impl SlowReader {
         let each = |bytes: u64| bytes as f64 / 1024.0 / f64::from(self.stalled);
         figures.push((ACCEPTED, each(stuffed.accepted)));
         figures.push((HELD, each(resident.saturating_sub(base))));
+        figures.extend(
+            stuffed
+                .first_gone
+                .map(|after| (GONE_AFTER, after.as_secs_f64())),
+        );
         figures.extend(STATUSES.map(|(status, metric)| {
             (
                 metric,
@@ -164,6 +176,7 @@ async fn stuff(
     lane.reach(Phase::WarmUp).await;
     let mut poster = Poster::new(targets.management, source(0), true);
     let body = push::stamped(BULK);
+    let start = Instant::now();
     let mut refused = vec![false; paths.len()];
     while lane.phase() != Phase::Done {
         for (path, refused) in paths.iter().zip(&mut refused) {
@@ -174,6 +187,9 @@ async fn stuff(
                 .statuses
                 .entry(if known { status } else { 0 })
                 .or_default() += 1;
+            if status == 410 {
+                found.first_gone.get_or_insert_with(|| start.elapsed());
+            }
             *refused |= status != 200;
             if !*refused {
                 found.accepted += body.len() as u64;
