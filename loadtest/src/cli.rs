@@ -73,6 +73,10 @@ struct Common {
     /// Seconds of load before it.
     #[arg(long, global = true, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=600))]
     warm_up: u64,
+    /// Keep all subjects of a run ready and let them work in turns of 200 ms, so that noise hits all alike: `route` and `push` in a
+    /// closed loop. Best on a machine that others use too.
+    #[arg(long, global = true)]
+    turns: bool,
     /// Threads of the generator.
     #[arg(long, global = true, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     generator_threads: u16,
@@ -136,6 +140,11 @@ fn run(cli: Cli) -> Result<bool, LoadError> {
             files.saturating_sub(SPARE_FILES)
         )));
     }
+    if common.turns && !scenario.takes_turns() {
+        return Err(LoadError::Usage(
+            "--turns is for `route` and `push` without --open-loop".into(),
+        ));
+    }
     let plan = plan(&common)?;
     let report = plan::carry_out(&plan, &scenario)?;
     print!("\n{}", report.table());
@@ -166,6 +175,7 @@ fn plan(common: &Common) -> Result<Plan, LoadError> {
         warm_up: Duration::from_secs(common.warm_up),
         length: Duration::from_secs(common.seconds),
         lanes: usize::from(common.generator_threads),
+        turns: common.turns,
         machine_cores: all_cores,
         launch: Launch {
             wiregate: common.wiregate.clone().unwrap_or_else(beside),

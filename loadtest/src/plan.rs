@@ -8,10 +8,15 @@ use serde_json::json;
 
 use crate::backend::Backend;
 use crate::error::LoadError;
+use crate::measure::course::Phase;
+use crate::measure::crew::Window;
 use crate::measure::figure::{self, Figures};
 use crate::report::{Report, Trial};
 use crate::scenario::Scenario;
 use crate::subject::{Launch, Need, Running, Subject};
+
+/// One turn where subjects take turns.
+const TURN: Duration = Duration::from_millis(200);
 
 /// How a scenario is measured.
 #[derive(Debug, Clone)]
@@ -28,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) lanes: usize,
     /// Cores of this machine.
     pub(crate) machine_cores: usize,
+    /// All subjects of a run at once, working in short turns.
+    pub(crate) turns: bool,
     /// How servers are started.
     pub(crate) launch: Launch,
 }
@@ -90,26 +97,17 @@ pub(crate) fn carry_out(plan: &Plan, scenario: &Scenario) -> Result<Report, Load
         if run % 2 == 0 {
             subjects.reverse();
         }
+        if plan.turns {
+            trials.extend(in_turns(plan, scenario, &need, run, &subjects)?);
+            continue;
+        }
         for subject in subjects {
             let running = subject.start(&plan.launch, &need)?;
-            let label = format!("{} run {run}/{} {subject}", scenario.name(), plan.runs);
-            let stage = Stage {
-                plan,
-                running: &running,
-                label,
-            };
+            let stage = stage(plan, scenario, run, subject, &running);
             let finding = scenario
                 .measure(&stage)
                 .map_err(|error| with_log(&error, &running))?;
-            let (failures, first_failure) = finding.failures;
-            let mut figures = finding.figures;
-            figures.push((figure::FAILURES, failures as f64));
-            trials.push(Trial {
-                run,
-                subject: subject.to_string(),
-                figures,
-                first_failure,
-            });
+            trials.push(trial(run, subject, finding));
         }
     }
     Ok(Report {
@@ -117,6 +115,77 @@ pub(crate) fn carry_out(plan: &Plan, scenario: &Scenario) -> Result<Report, Load
         settings: settings(plan, scenario),
         trials,
     })
+}
+
+/// One run in which all subjects stand ready and work in short turns, so that noise of a second hits all of them alike.
+fn in_turns(
+    plan: &Plan,
+    scenario: &Scenario,
+    need: &Need,
+    run: u32,
+    subjects: &[Subject],
+) -> Result<Vec<Trial>, LoadError> {
+    let start = |subject: &Subject| subject.start(&plan.launch, need);
+    let running = subjects.iter().map(start).collect::<Result<Vec<_>, _>>()?;
+    let mut begun = Vec::new();
+    for (subject, running) in subjects.iter().zip(&running) {
+        let stage = stage(plan, scenario, run, *subject, running);
+        let one = scenario
+            .begin(&stage)
+            .map_err(|error| with_log(&error, running))?;
+        one.crew.await_turn(Phase::WarmUp);
+        begun.push((stage, one, Window::default()));
+    }
+    let rounds = |length: Duration| length.as_millis().div_ceil(TURN.as_millis());
+    for _ in 0..rounds(plan.warm_up) {
+        for (_, one, _) in &begun {
+            one.crew.take_turn(TURN, &one.pids);
+        }
+    }
+    for (_, one, _) in &begun {
+        one.crew.await_turn(Phase::Measure);
+    }
+    for _ in 0..rounds(plan.length) {
+        for (_, one, window) in &mut begun {
+            *window = *window + one.crew.take_turn(TURN, &one.pids);
+        }
+    }
+    let mut trials = Vec::new();
+    for ((stage, one, window), subject) in begun.into_iter().zip(subjects) {
+        stage.say(&format!(
+            "{:.0} messages/s",
+            window.answered as f64 / window.seconds
+        ));
+        trials.push(trial(run, *subject, scenario.finish(one, &window)?));
+    }
+    Ok(trials)
+}
+
+fn stage<'a>(
+    plan: &'a Plan,
+    scenario: &Scenario,
+    run: u32,
+    subject: Subject,
+    running: &'a Running,
+) -> Stage<'a> {
+    let label = format!("{} run {run}/{} {subject}", scenario.name(), plan.runs);
+    Stage {
+        plan,
+        running,
+        label,
+    }
+}
+
+fn trial(run: u32, subject: Subject, finding: Finding) -> Trial {
+    let (failures, first_failure) = finding.failures;
+    let mut figures = finding.figures;
+    figures.push((figure::FAILURES, failures as f64));
+    Trial {
+        run,
+        subject: subject.to_string(),
+        figures,
+        first_failure,
+    }
 }
 
 fn with_log(error: &LoadError, running: &Running) -> LoadError {
@@ -147,6 +216,7 @@ fn settings(plan: &Plan, scenario: &Scenario) -> serde_json::Value {
         "warmUpSeconds": plan.warm_up.as_secs_f64(),
         "runs": plan.runs,
         "generatorThreads": plan.lanes,
+        "turns": plan.turns,
         "serverCores": plan.launch.cores,
         "machineCores": plan.machine_cores,
     })

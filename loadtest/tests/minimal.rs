@@ -107,6 +107,20 @@ fn push() {
 }
 
 #[test]
+fn in_turns() {
+    for scenario in ["route", "push"] {
+        let figures = figures(
+            &format!("turns-{scenario}"),
+            &[scenario, "--connections", "8", "--turns"],
+        );
+        check_positive(
+            &figures,
+            &["cpu_us_per_message", "messages_per_second", "p50_us"],
+        );
+    }
+}
+
+#[test]
 fn broadcast() {
     let figures = figures("broadcast", &["broadcast", "--connections", "32"]);
     check_positive(&figures, &["cpu_us_per_message", "last_socket_p50_us"]);
@@ -180,5 +194,6 @@ fn what_is_not_possible_is_said_before_anything_starts() {
         "limit of open files",
     );
     check_refused(&["mixed", "--subjects", "limit"], "no minimal program");
+    check_refused(&["idle", "--turns"], "--turns is for");
     check_refused(&["route", "--runs", "0"], "--runs");
 }

@@ -81,15 +81,22 @@ pub(crate) struct Lane {
     /// The zero of all time stamps inside messages.
     pub(crate) epoch: Instant,
     phase: watch::Receiver<Phase>,
+    turn: watch::Receiver<bool>,
 }
 
 impl Lane {
-    /// A lane whose phase is told by the sender of `phase`.
-    pub(crate) fn new(meter: Arc<Meter>, epoch: Instant, phase: watch::Receiver<Phase>) -> Self {
+    /// A lane whose phase is told by the sender of `phase`, and whether it is its turn by that of `turn`.
+    pub(crate) fn new(
+        meter: Arc<Meter>,
+        epoch: Instant,
+        phase: watch::Receiver<Phase>,
+        turn: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             meter,
             epoch,
             phase,
+            turn,
         }
     }
 
@@ -102,6 +109,15 @@ impl Lane {
     pub(crate) async fn reach(&mut self, phase: Phase) {
         // The sender is gone only when the conductor has given up, and then everything is over.
         let _ = self.phase.wait_for(|now| *now >= phase).await;
+    }
+
+    /// Waits until it is this lane's turn, or the trial is over.
+    pub(crate) async fn take_turn(&mut self) {
+        if *self.turn.borrow() {
+            return;
+        }
+        // The end of a trial gives everybody a turn; a conductor that is gone ends the waiting too.
+        let _ = self.turn.wait_for(|ours| *ours).await;
     }
 
     /// Counts one answer; its latency too if the trial is being measured.
@@ -120,7 +136,8 @@ mod tests {
     #[test]
     fn only_measured_answers_have_a_latency() {
         let (phase, watched) = watch::channel(Phase::WarmUp);
-        let lane = Lane::new(Meter::new(), Instant::now(), watched);
+        let (_turn, turns) = watch::channel(true);
+        let lane = Lane::new(Meter::new(), Instant::now(), watched, turns);
         lane.answered(Instant::now());
         assert_eq!(Latencies::summary([&lane.meter.latency]), None);
         phase.send(Phase::Measure).unwrap();

@@ -1,6 +1,7 @@
 //! The threads of the generator, and the one who conducts them: opens, warms up, measures, ends.
 
 use std::future::Future;
+use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
@@ -15,8 +16,11 @@ use crate::error::LoadError;
 /// Time that all sockets together have to open.
 const OPENING: Duration = Duration::from_mins(2);
 
+/// Time at both ends of a turn that is not measured: work starts again, or is finished.
+const SETTLING: Duration = Duration::from_millis(15);
+
 /// What happened between two readings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Window {
     /// How long it was.
     pub(crate) seconds: f64,
@@ -30,10 +34,69 @@ pub(crate) struct Window {
     pub(crate) machine: MachineTime,
 }
 
+impl Add for Window {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            seconds: self.seconds + other.seconds,
+            answered: self.answered + other.answered,
+            server: self.server + other.server,
+            generator: self.generator + other.generator,
+            machine: self.machine + other.machine,
+        }
+    }
+}
+
+/// All counts at one moment.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    at: Instant,
+    answered: u64,
+    server: CpuTime,
+    generator: CpuTime,
+    machine: MachineTime,
+}
+
+impl Reading {
+    fn take(crew: &Crew, pids: &[u32]) -> Self {
+        Self {
+            server: CpuTime::of(pids),
+            generator: own(),
+            machine: MachineTime::now(),
+            answered: crew.answered(),
+            at: Instant::now(),
+        }
+    }
+
+    fn until_now(&self, crew: &Crew, pids: &[u32]) -> Window {
+        let now = Self::take(crew, pids);
+        Window {
+            seconds: (now.at - self.at).as_secs_f64(),
+            answered: now.answered - self.answered,
+            server: now.server - self.server,
+            generator: now.generator - self.generator,
+            machine: now.machine - self.machine,
+        }
+    }
+}
+
+/// A trial whose sockets are open.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    /// Its generator.
+    pub(crate) crew: Crew,
+    /// The server's processes.
+    pub(crate) pids: Vec<u32>,
+    /// The server's memory before the sockets, bytes.
+    pub(crate) base: u64,
+}
+
 /// All lanes of one trial.
 #[derive(Debug)]
 pub(crate) struct Crew {
     phase: watch::Sender<Phase>,
+    turn: watch::Sender<bool>,
     meters: Vec<Arc<Meter>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -46,15 +109,17 @@ impl Crew {
         F: Future<Output = Result<(), LoadError>>,
     {
         let (phase, watched) = watch::channel(Phase::Opening);
+        let (turn, turns) = watch::channel(true);
         let epoch = Instant::now();
         let mut crew = Self {
             phase,
+            turn,
             meters: Vec::new(),
             threads: Vec::new(),
         };
         for number in 0..lanes {
             let meter = Meter::new();
-            let lane = Lane::new(Arc::clone(&meter), epoch, watched.clone());
+            let lane = Lane::new(Arc::clone(&meter), epoch, watched.clone(), turns.clone());
             let work = work.clone();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -106,12 +171,11 @@ impl Crew {
     ) -> Window {
         self.phase.send_replace(Phase::WarmUp);
         thread::sleep(warm_up);
-        let (server, generator, machine) = (CpuTime::of(pids), own(), MachineTime::now());
-        let (answered, start) = (self.answered(), Instant::now());
+        let start = Reading::take(self, pids);
         self.phase.send_replace(Phase::Measure);
-        let mut last = (answered, start);
+        let mut last = (start.answered, start.at);
         while let Some(left) = length
-            .checked_sub(start.elapsed())
+            .checked_sub(start.at.elapsed())
             .filter(|left| !left.is_zero())
         {
             thread::sleep(left.min(Duration::from_secs(1)));
@@ -119,20 +183,33 @@ impl Crew {
             progress((now.0 - last.0) as f64 / (now.1 - last.1).as_secs_f64());
             last = now;
         }
-        let window = Window {
-            seconds: start.elapsed().as_secs_f64(),
-            answered: self.answered() - answered,
-            server: CpuTime::of(pids) - server,
-            generator: own() - generator,
-            machine: MachineTime::now() - machine,
-        };
+        let window = start.until_now(self, pids);
         self.phase.send_replace(Phase::Done);
+        window
+    }
+
+    /// Goes to `phase`, without a turn.
+    pub(crate) fn await_turn(&self, phase: Phase) {
+        self.turn.send_replace(false);
+        self.phase.send_replace(phase);
+    }
+
+    /// Works for `length`, while all other crews rest, and measures `pids` meanwhile.
+    pub(crate) fn take_turn(&self, length: Duration, pids: &[u32]) -> Window {
+        self.turn.send_replace(true);
+        thread::sleep(SETTLING);
+        let start = Reading::take(self, pids);
+        thread::sleep(length);
+        let window = start.until_now(self, pids);
+        self.turn.send_replace(false);
+        thread::sleep(SETTLING);
         window
     }
 
     /// Ends all lanes and waits for them; each bounds its own end.
     pub(crate) fn finish(&mut self) {
         self.phase.send_replace(Phase::Done);
+        self.turn.send_replace(true);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 // The panic's own message is on standard error already.

@@ -1,7 +1,7 @@
 //! CPU time and memory of a server's processes, its children too, read from `/proc`.
 
 use std::fs;
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 
 use crate::error::LoadError;
 use crate::system;
@@ -37,6 +37,18 @@ impl CpuTime {
     pub(crate) fn system_share(&self) -> Option<f64> {
         let all = self.user_ticks + self.system_ticks;
         (all >= 20).then(|| self.system_ticks as f64 / all as f64)
+    }
+}
+
+impl Add for CpuTime {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            nanoseconds: self.nanoseconds + more.nanoseconds,
+            user_ticks: self.user_ticks + more.user_ticks,
+            system_ticks: self.system_ticks + more.system_ticks,
+        }
     }
 }
 
@@ -87,6 +99,17 @@ impl MachineTime {
             busy_seconds: seconds(&[0, 1, 2, 5, 6])?,
             stolen_seconds: seconds(&[7])?,
         })
+    }
+}
+
+impl Add for MachineTime {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            busy_seconds: self.busy_seconds + more.busy_seconds,
+            stolen_seconds: self.stolen_seconds + more.stolen_seconds,
+        }
     }
 }
 

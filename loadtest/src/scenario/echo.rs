@@ -13,7 +13,7 @@ use crate::client::frame;
 use crate::client::socket::Socket;
 use crate::error::LoadError;
 use crate::measure::course::{Lane, Phase};
-use crate::measure::crew::Crew;
+use crate::measure::crew::{Begun, Crew, Window};
 use crate::measure::{figure, processes};
 use crate::plan::{Door, Finding, Stage};
 
@@ -44,11 +44,11 @@ impl Route {
         )
     }
 
-    pub(super) fn measure(&self, stage: &Stage<'_>) -> Result<Finding, LoadError> {
+    pub(super) fn begin(&self, stage: &Stage<'_>) -> Result<Begun, LoadError> {
         let pids = stage.running.pids()?;
         let base = processes::resident_bytes(&pids);
         let (route, door, lanes) = (self.clone(), stage.door(), stage.plan.lanes);
-        let mut crew = Crew::start(lanes, move |number, lane| {
+        let crew = Crew::start(lanes, move |number, lane| {
             let (route, door) = (route.clone(), door.clone());
             async move {
                 let rate = route.open_loop.map(|rate| f64::from(rate) / lanes as f64);
@@ -63,17 +63,18 @@ impl Route {
             }
         })?;
         crew.opened()?;
-        let window = crew.measure(stage.plan.warm_up, stage.plan.length, &pids, |rate| {
-            stage.say(&format!("{rate:.0} messages/s"));
-        });
-        let resident = processes::resident_bytes(&pids);
-        crew.finish();
-        let mut figures = figure::of_window(&window, crew.meters());
-        figure::add_resident(&mut figures, base, resident, self.connections);
-        Ok(Finding {
+        Ok(Begun { crew, pids, base })
+    }
+
+    pub(super) fn finish(&self, mut begun: Begun, window: &Window) -> Finding {
+        let resident = processes::resident_bytes(&begun.pids);
+        begun.crew.finish();
+        let mut figures = figure::of_window(window, begun.crew.meters());
+        figure::add_resident(&mut figures, begun.base, resident, self.connections);
+        Finding {
             figures,
-            failures: crew.failures(),
-        })
+            failures: begun.crew.failures(),
+        }
     }
 }
 
@@ -126,9 +127,9 @@ async fn talk(
     mut pace: Pace,
     message: Arc<[u8]>,
     frame: Arc<[u8]>,
-    lane: Lane,
+    mut lane: Lane,
 ) -> Result<(), LoadError> {
-    while let Some(since) = pace.next(&lane).await {
+    while let Some(since) = pace.next(&mut lane).await {
         socket.send(&frame).await?;
         let answer = socket.receive().await?;
         if answer != &*message {

@@ -13,6 +13,7 @@ pub(crate) mod slow_reader;
 use clap::Subcommand;
 
 use crate::error::LoadError;
+use crate::measure::crew::{Begun, Window};
 use crate::plan::{Finding, Stage};
 use crate::subject::Minimal;
 
@@ -94,11 +95,52 @@ impl Scenario {
         }
     }
 
+    /// True if it can rest while another subject works: a closed loop whose latencies count from the sending.
+    pub(crate) fn takes_turns(&self) -> bool {
+        match self {
+            Self::Route(route) => route.open_loop.is_none(),
+            Self::Push(push) => push.open_loop.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Opens the sockets of a scenario that takes turns.
+    pub(crate) fn begin(&self, stage: &Stage<'_>) -> Result<Begun, LoadError> {
+        match self {
+            Self::Route(route) => route.begin(stage),
+            Self::Push(push) => push.begin(stage),
+            _ => Err(LoadError::Usage(format!(
+                "{} does not take turns",
+                self.name()
+            ))),
+        }
+    }
+
+    /// Ends what `begin` began.
+    pub(crate) fn finish(&self, begun: Begun, window: &Window) -> Result<Finding, LoadError> {
+        match self {
+            Self::Route(route) => Ok(route.finish(begun, window)),
+            Self::Push(push) => Ok(push.finish(begun, window)),
+            _ => Err(LoadError::Usage(format!(
+                "{} does not take turns",
+                self.name()
+            ))),
+        }
+    }
+
     /// Does it once.
     pub(crate) fn measure(&self, stage: &Stage<'_>) -> Result<Finding, LoadError> {
         match self {
-            Self::Route(route) => route.measure(stage),
-            Self::Push(push) => push.measure(stage),
+            Self::Route(_) | Self::Push(_) => {
+                let begun = self.begin(stage)?;
+                let plan = stage.plan;
+                let window = begun
+                    .crew
+                    .measure(plan.warm_up, plan.length, &begun.pids, |rate| {
+                        stage.say(&format!("{rate:.0} messages/s"));
+                    });
+                self.finish(begun, &window)
+            }
             Self::Connect(connect) => connect.measure(stage),
             Self::Idle(idle) => idle.measure(stage),
             Self::Broadcast(broadcast) => broadcast.measure(stage),

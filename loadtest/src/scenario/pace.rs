@@ -25,12 +25,15 @@ pub(super) enum Pace {
 
 impl Pace {
     /// Waits for the next message's turn and gives the moment from which its latency counts; `None` at the end of the trial.
-    pub(super) async fn next(&mut self, lane: &Lane) -> Option<Instant> {
+    pub(super) async fn next(&mut self, lane: &mut Lane) -> Option<Instant> {
         if lane.phase() == Phase::Done {
             return None;
         }
         match self {
-            Self::Closed => Some(Instant::now()),
+            Self::Closed => {
+                lane.take_turn().await;
+                (lane.phase() != Phase::Done).then(Instant::now)
+            }
             Self::Open(due) => due.recv().await,
         }
     }
@@ -109,28 +112,46 @@ mod tests {
     #[tokio::test]
     async fn a_stall_is_held_against_every_message_that_was_due_meanwhile() {
         let (phase, watched) = watch::channel(Phase::Measure);
-        let lane = Lane::new(Meter::new(), Instant::now(), watched);
+        let (_turn, turns) = watch::channel(true);
+        let mut lane = Lane::new(Meter::new(), Instant::now(), watched, turns);
         let (mut paces, schedule) = open_loop(1000.0, 1);
         let keeper = tokio::spawn(schedule.keep(lane.clone()));
         let mut pace = paces.pop().unwrap();
-        let first = pace.next(&lane).await.unwrap();
+        let first = pace.next(&mut lane).await.unwrap();
         // A server that answers the first message after 50 ms.
         tokio::time::sleep(Duration::from_millis(50)).await;
         for number in 1..=40u32 {
-            let due = pace.next(&lane).await.unwrap();
+            let due = pace.next(&mut lane).await.unwrap();
             assert_eq!(due, first + Duration::from_millis(1) * number);
             assert!(due.elapsed() + Duration::from_millis(1) * number >= Duration::from_millis(50));
         }
         phase.send(Phase::Done).unwrap();
-        assert!(pace.next(&lane).await.is_none());
+        assert!(pace.next(&mut lane).await.is_none());
         keeper.await.unwrap().unwrap();
         assert_eq!(lane.meter.failures(), (0, None));
     }
 
     #[tokio::test]
+    async fn a_worker_in_a_closed_loop_waits_for_its_turn() {
+        let (phase, watched) = watch::channel(Phase::Measure);
+        let (turn, turns) = watch::channel(false);
+        let mut lane = Lane::new(Meter::new(), Instant::now(), watched, turns);
+        let mut pace = Pace::Closed;
+        let early = tokio::time::timeout(Duration::from_millis(20), pace.next(&mut lane)).await;
+        assert!(early.is_err(), "it was not its turn");
+        turn.send_replace(true);
+        assert!(pace.next(&mut lane).await.is_some());
+        turn.send_replace(false);
+        phase.send_replace(Phase::Done);
+        turn.send_replace(true);
+        assert!(pace.next(&mut lane).await.is_none());
+    }
+
+    #[tokio::test]
     async fn a_rate_that_cannot_be_held_is_a_failure() {
         let (_phase, watched) = watch::channel(Phase::Measure);
-        let lane = Lane::new(Meter::new(), Instant::now(), watched);
+        let (_turn, turns) = watch::channel(true);
+        let lane = Lane::new(Meter::new(), Instant::now(), watched, turns);
         let (_never_asked, schedule) = open_loop(1e6, 1);
         schedule.keep(lane.clone()).await.unwrap();
         assert!(

@@ -16,7 +16,7 @@ use crate::client::poster::Poster;
 use crate::client::socket::{Socket, source};
 use crate::error::LoadError;
 use crate::measure::course::{Lane, Meter, Phase};
-use crate::measure::crew::Crew;
+use crate::measure::crew::{Begun, Crew, Window};
 use crate::measure::figure::{self, Metric};
 use crate::measure::processes;
 use crate::plan::{Door, Finding, Stage};
@@ -74,26 +74,27 @@ impl Push {
         )
     }
 
-    pub(super) fn measure(&self, stage: &Stage<'_>) -> Result<Finding, LoadError> {
+    pub(super) fn begin(&self, stage: &Stage<'_>) -> Result<Begun, LoadError> {
         let pids = stage.running.pids()?;
         let base = processes::resident_bytes(&pids);
         let (push, targets, lanes) = (self.clone(), Targets::of(stage), stage.plan.lanes);
-        let mut crew = Crew::start(lanes, move |number, lane| {
+        let crew = Crew::start(lanes, move |number, lane| {
             run(push.clone(), targets.clone(), number, lanes, lane)
         })?;
         crew.opened()?;
-        let window = crew.measure(stage.plan.warm_up, stage.plan.length, &pids, |rate| {
-            stage.say(&format!("{rate:.0} pushes/s"));
-        });
-        let resident = processes::resident_bytes(&pids);
-        crew.finish();
-        let mut figures = figure::of_window(&window, crew.meters());
-        figures.push((LOST, lost(crew.meters())));
-        figure::add_resident(&mut figures, base, resident, self.connections);
-        Ok(Finding {
+        Ok(Begun { crew, pids, base })
+    }
+
+    pub(super) fn finish(&self, mut begun: Begun, window: &Window) -> Finding {
+        let resident = processes::resident_bytes(&begun.pids);
+        begun.crew.finish();
+        let mut figures = figure::of_window(window, begun.crew.meters());
+        figures.push((LOST, lost(begun.crew.meters())));
+        figure::add_resident(&mut figures, begun.base, resident, self.connections);
+        Finding {
             figures,
-            failures: crew.failures(),
-        })
+            failures: begun.crew.failures(),
+        }
     }
 }
 
@@ -259,12 +260,12 @@ impl Posts {
         step: usize,
         number: usize,
         mut pace: Pace,
-        lane: Lane,
+        mut lane: Lane,
     ) -> Result<(), LoadError> {
         let mut poster = Poster::new(self.targets.management, source(number), self.keep_alive);
         let mut body = stamped(self.payload);
         let mut next = first % self.paths.len();
-        while let Some(since) = pace.next(&lane).await {
+        while let Some(since) = pace.next(&mut lane).await {
             write_stamp(&mut body, since.saturating_duration_since(lane.epoch));
             match poster.post(&self.paths[next], &body).await? {
                 200 => lane.answered(since),
