@@ -7,39 +7,14 @@ use harness::{Backend, PATIENCE};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::app::{self, BINARY};
-use crate::sdk::{succeeds, tool};
+use crate::app;
+use crate::sdk::{built, succeeds, tool};
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// Builds the example's backend beside the binary under test; Cargo does nothing where it is fresh.
-async fn build_chat() -> std::path::PathBuf {
-    let profile = Path::new(BINARY).parent().unwrap();
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut build = Command::new(cargo);
-    build.args([
-        "build",
-        "--quiet",
-        "-p",
-        "examples",
-        "--bin",
-        "chat",
-        "--target-dir",
-    ]);
-    build
-        .arg(profile.parent().unwrap())
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    let status = build.status().await.unwrap();
-    assert!(status.success(), "the chat example does not build");
-    profile.join("chat")
-}
-
 /// Starts the example's backend and waits until it says where it is.
 async fn start_chat(listen: &str, gateway: &str) -> Child {
-    let mut child = Command::new(build_chat().await)
+    let mut child = Command::new(built("examples", "chat").await)
         .args(["--listen", listen, "--gateway", gateway])
         .stdout(Stdio::piped())
         .kill_on_drop(true)

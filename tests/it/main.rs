@@ -26,6 +26,7 @@ mod hostile;
 mod lambda;
 mod lifecycle;
 mod limits;
+mod load;
 mod management;
 mod mapping;
 mod order;

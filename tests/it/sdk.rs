@@ -7,7 +7,7 @@ use std::time::Duration;
 use harness::{Answer, Client};
 use tokio::process::Command;
 
-use crate::app::App;
+use crate::app::{App, BINARY};
 
 const KEY: &str = "AKIAEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -23,6 +23,24 @@ pub(crate) fn tool(path: &str) -> PathBuf {
         whole.display()
     );
     whole
+}
+
+/// A program of another package, built beside the binary under test; Cargo does nothing where it is fresh.
+pub(crate) async fn built(package: &str, program: &str) -> PathBuf {
+    let profile = Path::new(BINARY).parent().unwrap();
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "-p", package, "--bin", program]);
+    build
+        .arg("--target-dir")
+        .arg(profile.parent().unwrap())
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    let status = build.status().await.unwrap();
+    assert!(status.success(), "{program} does not build");
+    profile.join(program)
 }
 
 /// Runs a program to its end; fails the test, showing its output, unless it succeeds.

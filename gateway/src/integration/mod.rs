@@ -74,10 +74,11 @@ impl Integrations {
                 event,
                 trace_id,
             } => {
-                let result = self
+                // Boxed, so that calls over HTTP do not carry the room.
+                let invocation = self
                     .lambda
-                    .invoke(&self.http, target, event, &trace_id, deadline)
-                    .await?;
+                    .invoke(&self.http, target, event, &trace_id, deadline);
+                let result = Box::pin(invocation).await?;
                 Ok(BackendAnswer::Lambda(result))
             }
         }

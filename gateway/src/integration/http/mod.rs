@@ -178,7 +178,8 @@ impl HttpClient {
             progress.set(true);
             let attempt = match &mut link {
                 Link::Http1(connection) => connection.send(outgoing).await,
-                Link::Http2(connection) => connection.send(outgoing).await,
+                // Boxed, for the common HTTP/1.1 call must not carry the room.
+                Link::Http2(connection) => Box::pin(connection.send(outgoing)).await,
             };
             let (request, error, refused) = match attempt {
                 Ok(response) => return self.finish(origin, limit, link, response).await,
@@ -204,25 +205,39 @@ impl HttpClient {
     }
 
     /// A connection to the origin, and whether it has served before: a pooled or shared one if `reuse` allows, else a new one.
+    ///
+    /// Opening one is boxed: its state with TLS is many times that of a call, and every call would carry it.
     async fn link(
         &self,
         origin: &Origin,
         version: BackendVersion,
         reuse: bool,
     ) -> Result<(Link, bool), BackendError> {
-        let negotiable = origin.scheme() == Scheme::Https && version == BackendVersion::Auto;
-        if (version == BackendVersion::Http2 || negotiable)
+        match self.ready_link(origin, version, reuse) {
+            Some(link) => Ok((link, true)),
+            None => Box::pin(self.new_link(origin, version)).await,
+        }
+    }
+
+    fn ready_link(&self, origin: &Origin, version: BackendVersion, reuse: bool) -> Option<Link> {
+        if (version == BackendVersion::Http2 || is_negotiable(origin, version))
             && let Some(connection) = self.shared.current(origin)
         {
-            return Ok((Link::Http2(connection), true));
+            return Some(Link::Http2(connection));
         }
-        if version != BackendVersion::Http2
-            && reuse
-            && let Some(connection) = self.idle.take(origin)
-        {
-            return Ok((Link::Http1(connection), true));
+        if version == BackendVersion::Http2 || !reuse {
+            return None;
         }
-        if version == BackendVersion::Http2 || (negotiable && self.shared.expects(origin)) {
+        self.idle.take(origin).map(Link::Http1)
+    }
+
+    async fn new_link(
+        &self,
+        origin: &Origin,
+        version: BackendVersion,
+    ) -> Result<(Link, bool), BackendError> {
+        let expected = is_negotiable(origin, version) && self.shared.expects(origin);
+        if version == BackendVersion::Http2 || expected {
             return self.link_shared(origin, version).await;
         }
         let link = self.open(origin, version).await?;
@@ -284,6 +299,11 @@ impl HttpClient {
             body,
         })
     }
+}
+
+/// Where ALPN decides between the versions.
+fn is_negotiable(origin: &Origin, version: BackendVersion) -> bool {
+    origin.scheme() == Scheme::Https && version == BackendVersion::Auto
 }
 
 /// A connection that takes a request.
