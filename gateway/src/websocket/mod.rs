@@ -2,6 +2,7 @@
 
 mod close;
 pub mod head;
+mod message;
 mod session;
 mod upgrade;
 

@@ -13,21 +13,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use gateway_core::call::{Call, Event};
 use gateway_core::failure::Failure;
-use gateway_core::id::RequestId;
 use gateway_core::live::LiveRoute;
-use gateway_core::mapping::Reply;
 use gateway_core::resource::Limits;
 use gateway_core::session::{CloseCause, Due, Facts, Received, Session};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
+use super::message::Message;
 use super::{WebSocketDoor, close};
-use crate::codec::{self, Decoder, Utf8Bytes};
+use crate::codec::{self, Decoder};
 use crate::env;
-use crate::node::{self, Deployed, Guard, LiveConnection, Pushed};
+use crate::node::{Deployed, Guard, LiveConnection};
 
 /// Messages that may wait for their turn before the socket is no longer read.
 const QUEUED_MESSAGES: usize = 16;
@@ -58,36 +55,6 @@ pub(super) fn spawn(
         };
         close::spawn(door, live, cause, guard, permit);
     });
-}
-
-/// One message of the client that has not started yet.
-#[derive(Debug)]
-enum Message {
-    Text(Utf8Bytes),
-    Binary(Bytes),
-}
-
-impl Message {
-    fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
-        }
-    }
-
-    fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Binary(_) => None,
-        }
-    }
-
-    fn bytes(&self) -> Bytes {
-        match self {
-            Self::Text(text) => Bytes::from(text.clone()),
-            Self::Binary(bytes) => bytes.clone(),
-        }
-    }
 }
 
 /// A message with its route.
@@ -449,76 +416,6 @@ impl<'a> Socket<'a> {
         })
         .await;
     }
-}
-
-impl WebSocketDoor {
-    /// One message from its route to its reply.
-    async fn run_message(
-        &self,
-        live: &LiveConnection,
-        deployed: &Deployed,
-        route: Result<Arc<LiveRoute>, Failure>,
-        message: Message,
-    ) {
-        let body = message.bytes();
-        let route_key = route.as_ref().map_or("$default", |route| &route.route_key);
-        let call = message_call(live, &body, message.text(), route_key);
-        let reply = match &route {
-            Ok(route) => self.pipeline.message(deployed, route, &call).await,
-            Err(failure) => {
-                self.pipeline.refuse(deployed, &call, failure);
-                Err(failure.clone())
-            }
-        };
-        let limits = &deployed.live.limits;
-        let frame = match reply {
-            Ok(Reply::Silent) => return,
-            Ok(Reply::Body(body)) => node::encode(limits, &body, None),
-            Err(failure) => error_frame(limits, &call, &failure),
-        };
-        if live.outlet.reply(frame).await == Pushed::Accepted {
-            self.observe.metrics.sent();
-        }
-    }
-
-    /// The error frame of a message that came too fast from its address.
-    fn refuse_message(
-        &self,
-        live: &LiveConnection,
-        deployed: &Deployed,
-        message: &Message,
-    ) -> Bytes {
-        let body = message.bytes();
-        let call = message_call(live, &body, message.text(), "$default");
-        self.pipeline.refuse(deployed, &call, &Failure::Throttled);
-        error_frame(&deployed.live.limits, &call, &Failure::Throttled)
-    }
-}
-
-fn message_call<'a>(
-    live: &'a LiveConnection,
-    body: &'a Bytes,
-    text: Option<&'a str>,
-    route_key: &'a str,
-) -> Call<'a> {
-    Call {
-        connection: &live.connection,
-        event: Event::Message {
-            id: RequestId::new(env::random()),
-            body,
-            text,
-        },
-        route_key,
-        request_id: RequestId::new(env::random()),
-        time: env::wall(),
-        trace: env::random(),
-    }
-}
-
-fn error_frame(limits: &Limits, call: &Call<'_>, failure: &Failure) -> Bytes {
-    let (connection_id, request_id) = (call.connection.id.to_string(), call.request_id.to_string());
-    let text = failure.frame(&connection_id, &request_id);
-    node::encode(limits, text.as_bytes(), Some(codec::FrameKind::Text))
 }
 
 fn codec_limits(limits: &Limits) -> codec::Limits {
