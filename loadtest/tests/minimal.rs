@@ -186,7 +186,7 @@ fn check_refused(arguments: &[&str], expected: &str) {
 fn what_is_not_possible_is_said_before_anything_starts() {
     check_refused(
         &["route", "--wiregate", "/nowhere/wiregate"],
-        "cargo build --release -p gateway",
+        "cargo build --release -p wiregate",
     );
     check_refused(&["route", "--connections", "0"], "limit of open files");
     check_refused(

@@ -143,6 +143,8 @@ async fn an_unknown_place_is_forbidden() {
         "/Dev",
         "/dev%2F",
         "//dev",
+        "/nope/a://b/dev",
+        "/x://y/dev",
     ] {
         let answer = match app.gateway.handshake(path).send().await {
             Opened::Refused(answer) => answer,

@@ -104,6 +104,46 @@ async fn a_drain_lets_calls_in_flight_finish_and_takes_no_new_clients() {
 }
 
 #[tokio::test]
+async fn a_drain_tells_of_ends_although_a_handler_hangs() {
+    let mut app = App::with_server("server: { drainTimeout: 4s }", "").await;
+    app.backend.hold("/echo", &Gate::shut());
+    let (mut client, id) = app.connect().await;
+    client.send_json(&json!({"action": "echo"})).await;
+    app.backend.next("/echo").await;
+    app.gateway.signal("TERM");
+    assert_eq!(client.closed_within(TERM_LIMIT).await, (1001, "Going away"));
+    let told = app.backend.next("/disconnect").await;
+    assert_eq!(told.connection_id(), id);
+    assert_eq!(told.wiregate("disconnect-code"), "1001");
+    assert_eq!(app.gateway.wait_exit(TERM_LIMIT).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_handshake_that_outlives_the_drain_is_answered_in_http() {
+    let mut app = App::with_server("server: { drainTimeout: 4s }", "").await;
+    let gate = Gate::shut();
+    app.backend.hold("/connect", &gate);
+    let handshake = app.gateway.handshake("/dev");
+    let answer = tokio::spawn(async move { handshake.exchange().await });
+    app.backend.next("/connect").await;
+    app.gateway.signal("TERM");
+    // The drain's patience, 3 s of its 4, ends unseen: nothing outside shows it.
+    tokio::time::sleep(Duration::from_millis(3300)).await;
+    gate.open();
+    let (_, answer, _) = answer.await.unwrap().expect("an answer in HTTP");
+    assert_eq!(answer.status, 503);
+    // $connect accepted, so its end is told.
+    assert_eq!(
+        app.backend
+            .next("/disconnect")
+            .await
+            .wiregate("disconnect-code"),
+        "1001"
+    );
+    assert_eq!(app.gateway.wait_exit(TERM_LIMIT).await.code, Some(0));
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_a_drain_at_once() {
     let mut app = App::start().await;
     app.backend.hold("/disconnect", &Gate::shut());

@@ -321,6 +321,10 @@ fn announce(shared: &Shared, warnings: &[Diagnostic], places: usize) {
             );
         }
     }
+    if deployed.is_empty() {
+        let hint = "serving no API: every handshake is answered 403; name a file with --config";
+        lines.push(format!("  warning: {hint}"));
+    }
     lines.extend(
         warnings
             .iter()

@@ -61,6 +61,18 @@ impl CallbackDoor {
         }
     }
 
+    /// What is wrong with a request whatever its body: no signature, an unknown key, a wrong time.
+    pub fn precheck(&self, request: &CallbackRequest<'_>) -> Result<(), Failure> {
+        match verify(request, &self.credentials) {
+            // The signature covers the body, which is not read yet.
+            Err(Failure::Signature {
+                error_type: "InvalidSignatureException",
+                ..
+            }) => Ok(()),
+            checked => checked,
+        }
+    }
+
     async fn run(
         &self,
         request: &CallbackRequest<'_>,

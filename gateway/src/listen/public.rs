@@ -127,7 +127,19 @@ impl PublicListener {
                 _ if served.directory.knows(host) => Failure::UpgradeRequired,
                 _ => Failure::Forbidden("no API at this address"),
             };
-            return respond::refusal(&failure).map(Full::new);
+            return last(respond::refusal(&failure));
+        }
+        // Nobody fills memory before it is known that the signer exists: what can be judged without the body is.
+        let unread = CallbackRequest {
+            method: &parts.method,
+            host,
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &parts.headers,
+            body: Bytes::new(),
+        };
+        if let Err(failure) = self.callback.precheck(&unread) {
+            return last(respond::refusal(&failure));
         }
         let body = match read_body(body, self.handshake_timeout).await {
             Ok(body) => body,
@@ -143,6 +155,15 @@ impl PublicListener {
         };
         self.callback.answer(&callback, true).await.map(Full::new)
     }
+}
+
+/// A response after which the connection ends: strangers do not keep one.
+fn last(mut response: Response<Bytes>) -> Response<Full<Bytes>> {
+    let close = http::HeaderValue::from_static("close");
+    response
+        .headers_mut()
+        .insert(http::header::CONNECTION, close);
+    response.map(Full::new)
 }
 
 /// The head and all bytes read so far; `None` where the peer ended first.

@@ -19,6 +19,8 @@ pub struct Drain {
     changed: Notify,
     draining: AtomicBool,
     started: Notify,
+    hurried: AtomicBool,
+    hurry: Notify,
 }
 
 /// Held by whatever must be finished; dropping it says that it is.
@@ -62,6 +64,14 @@ impl Drain {
         }
     }
 
+    /// Ready once time is so short that only the `$disconnect`s still count.
+    pub async fn hurry(&self) {
+        let hurry = self.hurry.notified();
+        if !self.hurried.load(Ordering::Acquire) {
+            hurry.await;
+        }
+    }
+
     /// Marks the beginning: readiness fails, listeners close.
     pub fn start(&self) {
         self.draining.store(true, Ordering::Release);
@@ -77,7 +87,9 @@ impl Drain {
     /// is under way, `limit` at most.
     pub async fn run(&self, sessions: &Sessions, limit: Duration) -> Report {
         self.start();
-        let patience = tokio::time::Instant::now() + limit.mul_f64(0.8);
+        // The last fifth of the time is for ends: first the sockets', then only what the backends must hear.
+        let patience = tokio::time::Instant::now() + limit.mul_f64(0.75);
+        let hurry = tokio::time::Instant::now() + limit.mul_f64(0.85);
         let ramp = async {
             let live = sessions.all();
             // A large crowd takes most of the time there is, a small one 5 ms each.
@@ -91,7 +103,7 @@ impl Drain {
                 tokio::time::sleep_until(began + at).await;
                 one.outlet.leave();
             }
-            self.wait_idle(sessions, patience).await;
+            self.wait_idle(sessions, patience, hurry).await;
         };
         let _ = tokio::time::timeout(limit, ramp).await;
         Report {
@@ -102,13 +114,22 @@ impl Drain {
 
     /// Waits for everything under way; what still answers when `patience` ends is closed all the same, so that its
     /// client hears 1001 and its backend of the end.
-    async fn wait_idle(&self, sessions: &Sessions, patience: tokio::time::Instant) {
+    async fn wait_idle(
+        &self,
+        sessions: &Sessions,
+        patience: tokio::time::Instant,
+        hurry: tokio::time::Instant,
+    ) {
         loop {
             let changed = self.changed.notified();
             if self.under_way.load(Ordering::Acquire) == 0 {
                 return;
             }
             let out_of_patience = tokio::time::Instant::now() >= patience;
+            if out_of_patience && tokio::time::Instant::now() >= hurry {
+                self.hurried.store(true, Ordering::Release);
+                self.hurry.notify_waiters();
+            }
             // A handshake that was under way may have become a connection since.
             for late in sessions.all() {
                 if out_of_patience {

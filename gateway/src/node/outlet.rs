@@ -159,10 +159,12 @@ impl Outlet {
 
     /// The handshake is answered: `response` goes out first, then what was held. Under one lock, so that a push that
     /// follows the client's sight of the 101 is never told that the connection does not exist.
-    pub fn open(&self, response: Bytes) {
+    ///
+    /// False where the end was ordered meanwhile: the response is not written.
+    pub fn open(&self, response: Bytes) -> bool {
         let mut queue = self.lock();
         if !matches!(queue.state, State::Connecting { .. }) {
-            return;
+            return false;
         }
         queue.state = State::Open;
         queue.bytes += response.len();
@@ -173,6 +175,7 @@ impl Outlet {
         {
             queue.state = State::Closing(Box::new(CloseCause::Lost));
         }
+        true
     }
 
     /// Asks for an orderly end: what was received is answered first.
@@ -192,7 +195,9 @@ impl Outlet {
         if matches!(queue.state, State::Closing(_) | State::Closed) {
             return;
         }
-        if cause != CloseCause::Lost && cause != CloseCause::NoPong {
+        // Before the 101 there is no WebSocket on which a close frame would mean anything.
+        let upgraded = queue.state == State::Open;
+        if upgraded && cause != CloseCause::Lost && cause != CloseCause::NoPong {
             let code = match &cause {
                 CloseCause::Client { code: 1005, .. } => None,
                 cause => Some(cause.code()),

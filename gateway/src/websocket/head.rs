@@ -102,8 +102,11 @@ impl Head {
     pub fn path(&self) -> &str {
         let target = self.target.split('?').next().unwrap_or_default();
         match target.split_once("://") {
-            Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
-            None => target,
+            // Only a target that names its scheme first is absolute; elsewhere the same letters are part of a path.
+            Some((_, rest)) if !target.starts_with('/') => {
+                rest.find('/').map_or("/", |at| &rest[at..])
+            }
+            _ => target,
         }
     }
 
@@ -247,6 +250,10 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(head.path(), "/dev/@connections/x");
+        let inside = parse("GET /x://h/dev HTTP/1.1\r\nHost: h\r\n\r\n")
+            .unwrap()
+            .unwrap();
+        assert_eq!(inside.path(), "/x://h/dev");
         let root = parse("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n")
             .unwrap()
             .unwrap();

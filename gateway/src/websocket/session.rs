@@ -35,6 +35,9 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// How long the peer may take to answer our close frame.
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
 
+/// How long a slow client may take to read what was queued for it before its close.
+const FLUSH_LIMIT: Duration = Duration::from_secs(30);
+
 /// Starts the task of an open connection. `rest` is what the client sent right behind its handshake.
 pub(super) fn spawn(
     door: Arc<WebSocketDoor>,
@@ -49,8 +52,17 @@ pub(super) fn spawn(
             let cause = socket.serve().await;
             // From here on a push is answered 410.
             door.node.sessions.remove(&live.connection.id);
-            socket.end(&cause).await;
-            socket.settle().await;
+            let orderly = async {
+                socket.end(&cause).await;
+                socket.settle().await;
+            };
+            // A drain that runs out of time leaves the socket and what still answers, so that the backend is told.
+            tokio::select! {
+                () = orderly => {}
+                () = door.drain.hurry() => {
+                    live.outlet.finish();
+                }
+            }
             cause
         };
         close::spawn(door, live, cause, guard, permit);
@@ -357,12 +369,18 @@ impl<'a> Socket<'a> {
             tracing::info!(connection = %self.live.connection.id, unsent, "frames were never read by the client");
         }
         if !matches!(cause, CloseCause::Lost | CloseCause::NoPong) {
-            close::linger(outlet.socket()).await;
+            // Beside the rest: a peer that does not end its side must not delay the news of its end.
+            let live = Arc::clone(self.live);
+            tokio::spawn(async move { close::linger(live.outlet.socket()).await });
         }
     }
 
-    /// Writes the queue for as long as the client takes some of it.
+    /// Writes the queue for as long as the client takes some of it, within bounds: a trickle must not hold the end up.
     async fn flush(&self) {
+        let _ = tokio::time::timeout(FLUSH_LIMIT, self.flush_while_taken()).await;
+    }
+
+    async fn flush_while_taken(&self) {
         let outlet = &self.live.outlet;
         let limit = self.deployed.live.limits.write_timeout;
         let mut left = outlet.queued();

@@ -10,6 +10,7 @@ use gateway_core::call::{Call, Connection, Event, Handshake};
 use gateway_core::failure::Failure;
 use gateway_core::id::{ConnectionId, RequestId};
 use gateway_core::mapping::Outcome;
+use gateway_core::session::CloseCause;
 use http::Response;
 use http::header::{HeaderName, HeaderValue};
 use tokio::io::AsyncWriteExt;
@@ -109,8 +110,15 @@ impl WebSocketDoor {
                 guard.owe();
                 // Accepted: from here on its end is owed, whether or not the client ever sees the 101.
                 self.observe.metrics.opened();
-                live.outlet
-                    .open(respond::switching_protocols(&key, subprotocol.as_deref()));
+                let switched = respond::switching_protocols(&key, subprotocol.as_deref());
+                if !live.outlet.open(switched) {
+                    // A drain ran out of patience while `$connect` was under way: the client learns so in HTTP.
+                    self.node.sessions.remove(&connection.id);
+                    self.observe.metrics.dropped_held(live.outlet.finish());
+                    let leaving = Failure::Overloaded("this node is shutting down");
+                    send_and_close(&live, respond::to_bytes(&respond::refusal(&leaving))).await;
+                    return close::spawn(self, live, CloseCause::Shutdown, guard, permit);
+                }
                 // The socket gets a task of its own, so that nothing of the handshake stays in memory.
                 session::spawn(self, live, rest, guard, permit);
             }

@@ -11,7 +11,7 @@ use crate::error::LoadError;
 pub(crate) fn start(launch: &Launch, need: &Need) -> Result<Server, LoadError> {
     if !launch.wiregate.is_file() {
         return Err(LoadError::Usage(format!(
-            "there is no {}: build it with `cargo build --release -p gateway`, or name it with --wiregate",
+            "there is no {}: build it with `cargo build --release -p wiregate`, or name it with --wiregate",
             launch.wiregate.display()
         )));
     }

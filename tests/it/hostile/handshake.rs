@@ -226,6 +226,31 @@ async fn odd_paths_reach_no_connection() {
 
 // T16, CI size
 #[tokio::test]
+async fn strangers_cannot_fill_memory_with_unsigned_bodies() {
+    let app = App::with_server(
+        "server: { credentials: [{ accessKeyId: AKIAEXAMPLE, secretAccessKey: secret }] }",
+        "",
+    )
+    .await;
+    let before = app.gateway.memory();
+    let mut strangers = Vec::new();
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(app.gateway.public()).await.unwrap();
+        let head = "POST /dev/@connections/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // As much as is taken before the refusal; the rest is not wanted.
+        let body = vec![b'x'; 1024 * 1024];
+        let _ = tokio::time::timeout(Duration::from_millis(50), stream.write_all(&body)).await;
+        strangers.push(stream);
+    }
+    let grown = app.gateway.memory().saturating_sub(before);
+    assert!(grown < 8 * MIB, "{grown} bytes more for 40 unsigned bodies");
+    for stream in &mut strangers {
+        assert!(ends(stream, Duration::from_secs(5)).await.is_some());
+    }
+}
+
+#[tokio::test]
 async fn a_forged_id_names_nobody() {
     let app = App::start().await;
     let (mut client, id) = app.connect().await;
