@@ -75,6 +75,26 @@ mod tests {
     }
 
     #[test]
+    fn a_million_connection_ids_are_all_different_and_tell_nothing() {
+        use gateway_core::id::{ConnectionId, NodeId};
+        let node = NodeId([1; 6]);
+        let mut seen = std::collections::HashSet::with_capacity(1_000_000);
+        let mut ones = [0_u32; 128];
+        for n in 0..1_000_000 {
+            let random: [u8; 16] = random();
+            if n % 20 == 0 {
+                for (bit, count) in ones.iter_mut().enumerate() {
+                    *count += u32::from(random[bit / 8] >> (bit % 8) & 1);
+                }
+            }
+            assert!(seen.insert(ConnectionId::new(node, random)));
+        }
+        // Of these 50,000 each bit is set in half; 1,120 is ten standard deviations.
+        let fair = |count: &u32| count.abs_diff(25_000) < 1_120;
+        assert!(ones.iter().all(fair), "{ones:?}");
+    }
+
+    #[test]
     fn a_chance_is_a_share() {
         assert!((0..1000).map(|_| chance()).all(|c| (0.0..1.0).contains(&c)));
     }

@@ -103,6 +103,42 @@ async fn a_drain_lets_calls_in_flight_finish_and_takes_no_new_clients() {
     assert_eq!(app.gateway.wait_exit(TERM_LIMIT).await.code, Some(0));
 }
 
+// G-N5
+#[tokio::test]
+async fn a_drain_spreads_its_closes_over_time() {
+    let mut app = App::start().await;
+    let mut clients = Vec::new();
+    for _ in 0..200 {
+        clients.push(app.gateway.connect("/dev").await);
+    }
+    let begun = Instant::now();
+    app.gateway.signal("TERM");
+    let closing: Vec<_> = clients
+        .into_iter()
+        .map(|mut client| {
+            tokio::spawn(async move {
+                client.closed_within(TERM_LIMIT).await;
+                begun.elapsed()
+            })
+        })
+        .collect();
+    let mut ends = Vec::new();
+    for closed in closing {
+        ends.push(closed.await.unwrap());
+    }
+    // 5 ms for each: a second in all, so that no quarter of it has more than twice its share.
+    let mut quarters = [0_u32; 5];
+    for end in &ends {
+        quarters[(end.as_millis() / 250).min(4) as usize] += 1;
+    }
+    assert!(
+        quarters[..3].iter().all(|count| *count <= 100),
+        "{quarters:?}"
+    );
+    assert!(quarters[..3].iter().all(|count| *count > 0), "{quarters:?}");
+    assert_eq!(app.gateway.wait_exit(TERM_LIMIT).await.code, Some(0));
+}
+
 #[tokio::test]
 async fn a_drain_tells_of_ends_although_a_handler_hangs() {
     let mut app = App::with_server("server: { drainTimeout: 4s }", "").await;

@@ -63,7 +63,8 @@ impl WebSocketDoor {
                 time,
                 trace: env::random(),
             };
-            match self.pipeline.disconnect(&deployed, route, &call).await {
+            // Boxed, so that the many that may wait for a backend to come back hold no room for a call.
+            match Box::pin(self.pipeline.disconnect(&deployed, route, &call)).await {
                 Ok(()) => return,
                 Err(failure) if !failure.is_transient() => return,
                 Err(_) => {}
