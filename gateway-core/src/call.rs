@@ -163,15 +163,20 @@ impl Call<'_> {
         }
     }
 
-    /// `X-Amzn-Trace-Id`: `Root=1-{8 hex of the epoch's second}-{24 hex}`.
+    /// `X-Amzn-Trace-Id` of this call.
     pub fn trace_id(&self) -> String {
-        use std::fmt::Write;
-        let mut text = format!("Root=1-{:08x}-", (self.time / 1000) as u32);
-        for byte in self.trace {
-            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        }
-        text
+        trace_id(self.time, &self.trace)
     }
+}
+
+/// `X-Amzn-Trace-Id`: `Root=1-{8 hex of the epoch's second}-{24 hex}`.
+pub fn trace_id(epoch_millis: u64, random: &[u8; 12]) -> String {
+    use std::fmt::Write;
+    let mut text = format!("Root=1-{:08x}-", (epoch_millis / 1000) as u32);
+    for byte in random {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+    }
+    text
 }
 
 #[cfg(test)]

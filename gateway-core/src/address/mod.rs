@@ -310,6 +310,11 @@ fn resolved<'a>(api_id: &Arc<str>, stage: &Arc<str>, rest: &[&'a str]) -> Resolv
     }
 }
 
+/// True where some segment of a path is `@connections`: a callback, or an attempt at one.
+pub fn names_connections(path: &str) -> bool {
+    path.split('/').any(is_connections)
+}
+
 fn is_connections(segment: &str) -> bool {
     matches!(segment, "@connections" | "%40connections")
 }

@@ -13,8 +13,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::env;
 use crate::node::Drain;
@@ -99,17 +98,4 @@ pub(super) async fn read_body(body: Incoming, limit: Duration) -> Result<Bytes, 
         Ok(Err(_)) => Err(Failure::BadRequest("The request body could not be read")),
         Err(_) => Err(Failure::RequestTimeout),
     }
-}
-
-/// Writes a last response and lets the peer read it.
-pub(super) async fn send_last(mut socket: TcpStream, response: &[u8]) {
-    let exchange = async {
-        socket.write_all(response).await?;
-        socket.shutdown().await?;
-        // Closing with unread bytes would send a reset, and the peer might never see the response.
-        let mut scratch = [0; 4096];
-        while socket.read(&mut scratch).await? > 0 {}
-        Ok::<_, std::io::Error>(())
-    };
-    let _ = tokio::time::timeout(Duration::from_secs(2), exchange).await;
 }

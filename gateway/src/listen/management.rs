@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
+use gateway_core::address::names_connections;
 use gateway_core::failure::Failure;
 use http::header::{AUTHORIZATION, HOST};
 use http::{Request, Response};
@@ -74,9 +75,7 @@ impl ManagementListener {
                 return respond::refusal(&failure).map(Full::new);
             }
         };
-        let is_callback = path
-            .split('/')
-            .any(|part| part == "@connections" || part.eq_ignore_ascii_case("%40connections"));
+        let is_callback = names_connections(path);
         let (parts, body) = request.into_parts();
         // Whoever shows a signature must show a right one, also where none is asked for.
         let presented =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_core::address::Rest;
+use gateway_core::address::{Rest, names_connections};
 use gateway_core::failure::Failure;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -15,13 +15,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::budget::{Budget, Handshakes};
-use super::http1::{self, read_body, serve};
+use super::http1::{read_body, serve};
 use super::rewind::Rewind;
 use crate::callback::{CallbackDoor, CallbackRequest};
 use crate::observe::Observe;
 use crate::respond;
 use crate::websocket::head::Head;
-use crate::websocket::{Arrival, WebSocketDoor};
+use crate::websocket::{Arrival, WebSocketDoor, send_last};
+
+/// How long who sent a broken head may take to read what is wrong with it.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// One worker's share of the public port.
 #[derive(Debug)]
@@ -73,7 +76,7 @@ impl PublicListener {
             Ok(Err(failure)) => {
                 self.observe.metrics.refused_handshake(&failure);
                 let response = respond::to_bytes(&respond::refusal(&failure));
-                http1::send_last(socket, &response).await;
+                let _ = tokio::time::timeout(LAST_WORD, send_last(&socket, response)).await;
                 return;
             }
             Ok(Ok(Some(read))) => read,
@@ -116,11 +119,7 @@ impl PublicListener {
             .unwrap_or_default();
         let served = self.callback.stages.load();
         let found = served.directory.resolve(host, parts.uri.path());
-        let is_callback = parts
-            .uri
-            .path()
-            .split('/')
-            .any(|part| matches!(part, "@connections" | "%40connections"));
+        let is_callback = names_connections(parts.uri.path());
         if !is_callback {
             let failure = match found {
                 Some(found) if found.rest == Rest::Stage => Failure::UpgradeRequired,

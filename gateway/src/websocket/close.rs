@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use gateway_core::call::{Call, Connection, Event};
 use gateway_core::id::RequestId;
 use gateway_core::session::CloseCause;
@@ -18,6 +19,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// How long a peer may take to end its side after ours.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long a peer may take to accept a last response.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// Ends a connection whose socket is done with, in a task of its own.
 pub(super) fn spawn(
@@ -73,6 +76,24 @@ impl WebSocketDoor {
             tokio::time::sleep(pause.mul_f64(0.5 + env::chance() / 2.0)).await;
             pause = (pause * 2).min(MAX_PAUSE);
         }
+    }
+}
+
+/// Writes a last response and ends the connection in a way that lets the peer read it.
+pub async fn send_last(socket: &TcpStream, mut bytes: Bytes) {
+    let written = async {
+        while !bytes.is_empty() {
+            socket.writable().await?;
+            match socket.try_write(&bytes) {
+                Ok(n) => drop(bytes.split_to(n)),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    };
+    if let Ok(Ok(())) = tokio::time::timeout(LAST_WORD, written).await {
+        linger(socket).await;
     }
 }
 

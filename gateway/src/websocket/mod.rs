@@ -14,6 +14,7 @@ use crate::node::{Drain, Node, Stages};
 use crate::observe::Observe;
 use crate::pipeline::Pipeline;
 
+pub use close::send_last;
 pub use upgrade::{Arrival, Proxies};
 
 /// What the door needs; one for each worker thread, so that a connection stays on its thread.

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use connection_store::ConnectionRecord;
 use gateway_core::address::Rest;
-use gateway_core::call::{Call, Connection, Event, Handshake};
+use gateway_core::call::{self, Call, Connection, Event, Handshake};
 use gateway_core::failure::Failure;
 use gateway_core::id::{ConnectionId, RequestId};
 use gateway_core::mapping::Outcome;
 use gateway_core::session::CloseCause;
 use http::Response;
 use http::header::{HeaderName, HeaderValue};
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -89,7 +88,8 @@ impl WebSocketDoor {
             Err(refusal) => {
                 self.observe.metrics.refused_handshake(&refusal);
                 tracing::debug!(%peer, "handshake refused: {refusal}");
-                return refuse(socket, respond::refusal(&refusal)).await;
+                let response = respond::to_bytes(&respond::refusal(&refusal));
+                return close::send_last(&socket, response).await;
             }
         };
         let connection = Arc::new(connection);
@@ -103,10 +103,10 @@ impl WebSocketDoor {
         let mut guard = self.drain.begin();
         self.node.sessions.insert(&live);
 
-        let outcome = self.connect(&deployed, &connection, &handshake).await;
+        let outcome = self.connect(&deployed, &connection, handshake).await;
         match outcome {
             Ok(subprotocol) => {
-                drop((handshake, deployed));
+                drop(deployed);
                 guard.owe();
                 // Accepted: from here on its end is owed, whether or not the client ever sees the 101.
                 self.observe.metrics.opened();
@@ -116,7 +116,11 @@ impl WebSocketDoor {
                     self.node.sessions.remove(&connection.id);
                     self.observe.metrics.dropped_held(live.outlet.finish());
                     let leaving = Failure::Overloaded("this node is shutting down");
-                    send_and_close(&live, respond::to_bytes(&respond::refusal(&leaving))).await;
+                    close::send_last(
+                        live.outlet.socket(),
+                        respond::to_bytes(&respond::refusal(&leaving)),
+                    )
+                    .await;
                     return close::spawn(self, live, CloseCause::Shutdown, guard, permit);
                 }
                 // The socket gets a task of its own, so that nothing of the handshake stays in memory.
@@ -128,7 +132,7 @@ impl WebSocketDoor {
                 if let Err(error) = self.node.store.unregister(&connection.id).await {
                     tracing::warn!("a refused connection stays registered: {error}");
                 }
-                send_and_close(&live, respond::to_bytes(&response)).await;
+                close::send_last(live.outlet.socket(), respond::to_bytes(&response)).await;
             }
         }
     }
@@ -236,22 +240,21 @@ impl WebSocketDoor {
         &self,
         deployed: &Deployed,
         connection: &Arc<Connection>,
-        handshake: &Handshake,
+        mut handshake: Handshake,
     ) -> Result<Option<String>, Response<Bytes>> {
-        let trace: [u8; 12] = env::random();
-        let mut call = Call {
+        let trace = env::random();
+        let time = env::wall().max(connection.connected_at);
+        handshake
+            .headers
+            .push(("X-Amzn-Trace-Id".to_owned(), call::trace_id(time, &trace)));
+        let call = Call {
             connection,
-            event: Event::Connect(handshake),
+            event: Event::Connect(&handshake),
             route_key: "$connect",
             request_id: RequestId::new(env::random()),
-            time: env::wall().max(connection.connected_at),
+            time,
             trace,
         };
-        let mut with_trace = handshake.clone();
-        with_trace
-            .headers
-            .push(("X-Amzn-Trace-Id".to_owned(), call.trace_id()));
-        call.event = Event::Connect(&with_trace);
         let refused = |failure: &Failure| {
             let (connection_id, request_id) =
                 (connection.id.to_string(), call.request_id.to_string());
@@ -333,41 +336,6 @@ fn decode_query(raw: &str) -> Vec<(String, String)> {
             (decode(name), decode(value))
         })
         .collect()
-}
-
-/// How long a refusal may take to be read.
-const REFUSAL_SECONDS: u64 = 5;
-
-async fn write_all(live: &LiveConnection, mut bytes: Bytes) -> bool {
-    let socket = live.outlet.socket();
-    let written = async {
-        while !bytes.is_empty() {
-            socket.writable().await?;
-            match socket.try_write(&bytes) {
-                Ok(n) => drop(bytes.split_to(n)),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    };
-    let limit = std::time::Duration::from_secs(REFUSAL_SECONDS);
-    matches!(tokio::time::timeout(limit, written).await, Ok(Ok(())))
-}
-
-async fn send_and_close(live: &LiveConnection, bytes: Bytes) {
-    if write_all(live, bytes).await {
-        close::linger(live.outlet.socket()).await;
-    }
-}
-
-/// Answers on a socket that belongs to nobody yet.
-async fn refuse(mut socket: TcpStream, response: Response<Bytes>) {
-    let limit = std::time::Duration::from_secs(REFUSAL_SECONDS);
-    let bytes = respond::to_bytes(&response);
-    if let Ok(Ok(())) = tokio::time::timeout(limit, socket.write_all(&bytes)).await {
-        close::linger(&socket).await;
-    }
 }
 
 #[cfg(test)]
