@@ -9,6 +9,7 @@ pub mod context;
 pub mod event;
 pub mod expression;
 pub mod failure;
+pub mod header_lines;
 pub mod id;
 pub mod jsonpath;
 pub mod lambda_arn;

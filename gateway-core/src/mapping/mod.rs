@@ -10,28 +10,28 @@ pub use response::{BackendAnswer, Outcome, Reply, connect, disconnect, message};
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
-
 use crate::call::Call;
 use crate::context;
 use crate::expression::Scope;
 use crate::failure::Failure;
+use crate::header_lines::HeaderLines;
 use crate::live::{Rendered, Templates};
 
 /// Renders the template that takes this call, or its answer: status and headers.
 fn render<'t>(
     templates: &'t Templates,
     call: &Call<'_>,
-    answer: Option<(u16, &HeaderMap)>,
+    answer: Option<(u16, &HeaderLines)>,
 ) -> Result<Rendered<'t>, Failure> {
     let owned = |value: Cow<'_, str>| Cow::Owned(value.into_owned());
     let context = |name: &str| context::lookup(call, name).map(owned);
     let stage_variable = |name: &str| templates.stage_variable(name).map(|v| owned(v.into()));
     let header_values = |name: &str| -> Vec<String> {
-        let headers = answer.map(|(_, headers)| headers.get_all(name).iter());
-        let values = headers.into_iter().flatten();
+        let values = answer
+            .into_iter()
+            .flat_map(|(_, headers)| headers.values(name));
         values
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .map(|value| String::from_utf8_lossy(value).into_owned())
             .collect()
     };
     let last = |name: &str| header_values(name).pop().map(Cow::Owned);

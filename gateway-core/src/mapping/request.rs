@@ -1,11 +1,12 @@
 //! A call and its route's integration to the request that the backend gets.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
@@ -13,12 +14,18 @@ use super::render;
 use crate::call::{Call, Event};
 use crate::event::websocket;
 use crate::failure::Failure;
+use crate::header_lines::HeaderLines;
 use crate::lambda_arn::LambdaTarget;
 use crate::live::{
     LiveBackend, LiveHttp, LiveIntegration, LiveStage, Parameter, Rendered, Source, Target,
     mock_status,
 };
 use crate::resource::{HttpVersion, Preset};
+
+const API_ID: HeaderName = HeaderName::from_static("x-amzn-apigateway-api-id");
+const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+/// Room for the headers of a plain message, in bytes. Below 1 KiB: allocators serve larger requests more slowly.
+const USUAL_HEADER_BYTES: usize = 1000;
 
 /// What is asked of a backend.
 #[derive(Debug)]
@@ -29,8 +36,10 @@ pub enum IntegrationRequest<'a> {
         method: Method,
         /// Absolute.
         uri: Uri,
+        /// The `Host` that a mapping asks for; else it is the URI's.
+        host: Option<HeaderValue>,
         /// All headers but those of the connection and the length.
-        headers: HeaderMap,
+        headers: HeaderLines,
         /// The body.
         body: Bytes,
         /// Which HTTP.
@@ -93,60 +102,53 @@ fn build_http(
     callback_url: &str,
 ) -> Result<IntegrationRequest<'static>, Failure> {
     let proxy = http.mapping.is_none();
-    let mut headers = HeaderMap::with_capacity(24);
+    let mut headers = HeaderLines::with_capacity(USUAL_HEADER_BYTES);
     let mut raw_query = Cow::Borrowed("");
     if let Event::Connect(handshake) = call.event {
         forward_headers(&mut headers, &handshake.headers, stage.limits.preset);
         if proxy {
             raw_query = without_mapped(&handshake.raw_query, parameters);
         }
-    }
-    // What is mapped comes from the mapping or not at all: a client must not speak in its place.
-    for parameter in parameters {
-        if let Target::Header(name) = &parameter.target {
-            headers.remove(name);
+        // What is mapped comes from the mapping or not at all: a client must not speak in its place.
+        for parameter in parameters {
+            if let Target::Header(name) = &parameter.target {
+                headers.remove(name.as_str());
+            }
         }
+        headers.remove("content-type");
     }
-    let (body, body_type) = body(http, call)?;
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(body_type));
-    if !headers.contains_key(header::ACCEPT) {
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let (mut body, body_type) = body(http, call)?;
+    if matches!(http.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        body = Bytes::new();
+    } else {
+        headers.push_text(&header::CONTENT_TYPE, body_type);
     }
-    insert(
-        &mut headers,
-        header::USER_AGENT,
-        &format!("AmazonAPIGateway_{}", stage.api_id),
+    if !headers.contains("accept") {
+        headers.push_text(&header::ACCEPT, "application/json");
+    }
+    headers.push_display(
+        &header::USER_AGENT,
+        format_args!("AmazonAPIGateway_{}", stage.api_id),
     );
-    insert(
-        &mut headers,
-        HeaderName::from_static("x-amzn-apigateway-api-id"),
-        &stage.api_id,
-    );
-    insert(
-        &mut headers,
-        HeaderName::from_static("x-amzn-trace-id"),
-        &call.trace_id(),
-    );
+    headers.push_text(&API_ID, &stage.api_id);
+    headers.push_text(&TRACE_ID, &call.trace_id());
 
     let values: Vec<(&Target, &Source, Vec<_>)> = parameters
         .iter()
         .map(|p| (&p.target, &p.source, p.source.values(call)))
         .collect();
-    let mut query = Vec::new();
+    let (mut query, mut host) = (Vec::new(), None);
     for (target, _, values) in &values {
         match target {
-            Target::Header(name) if !values.is_empty() => {
-                let joined = values.join(",");
-                let value = HeaderValue::from_str(&joined)
-                    .or_else(|_| HeaderValue::from_bytes(escape(&joined).as_bytes()));
-                if let Ok(value) = value {
-                    headers.insert(name.clone(), value);
-                }
+            Target::Header(_) if values.is_empty() => {}
+            Target::Header(name) if *name == header::HOST => {
+                host = HeaderValue::from_str(&values.join(",")).ok();
             }
+            Target::Header(name) => headers.set_text(name, &values.join(",")),
             Target::Query(name) => {
                 query.extend(values.iter().map(|value| (name.as_str(), &**value)));
             }
-            Target::Header(_) | Target::Path(_) => {}
+            Target::Path(_) => {}
         }
     }
     add_own_headers(&mut headers, stage, call, callback_url);
@@ -159,15 +161,10 @@ fn build_http(
             .map(|value| &**value)
     };
     let uri = http.uri.build(path, &raw_query, &query)?;
-    let body = if matches!(http.method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        headers.remove(header::CONTENT_TYPE);
-        Bytes::new()
-    } else {
-        body
-    };
     Ok(IntegrationRequest::Http {
         method: http.method.clone(),
         uri,
+        host,
         headers,
         body,
         version: http.version,
@@ -237,7 +234,7 @@ const SOCKET_ONLY: [&str; 3] = [
     "sec-websocket-extensions",
 ];
 
-fn forward_headers(headers: &mut HeaderMap, from: &[(String, String)], preset: Preset) {
+fn forward_headers(headers: &mut HeaderLines, from: &[(String, String)], preset: Preset) {
     let hop_by_hop: Vec<String> = from
         .iter()
         .filter(|(name, _)| name.eq_ignore_ascii_case("connection"))
@@ -264,54 +261,27 @@ fn forward_headers(headers: &mut HeaderMap, from: &[(String, String)], preset: P
             HeaderValue::from_bytes(value.as_bytes()),
         );
         if let (Ok(name), Ok(value)) = parsed {
-            headers.append(name, value);
+            headers.push(&name, &value);
         }
     }
 }
 
 /// What a backend learns in any case, so that the plain case needs no mapping.
 fn add_own_headers(
-    headers: &mut HeaderMap,
+    headers: &mut HeaderLines,
     stage: &LiveStage,
     call: &Call<'_>,
     callback_url: &str,
 ) {
     let connection = call.connection;
-    let mut add =
-        |name: &'static str, value: &str| insert(headers, HeaderName::from_static(name), value);
-    add(
-        "x-wiregate-connection-id",
-        std::str::from_utf8(&connection.id.encode()).unwrap_or_default(),
-    );
+    let mut add = |name, value: &str| headers.push_text(&HeaderName::from_static(name), value);
     add("x-wiregate-event-type", call.event.event_type());
     add("x-wiregate-route-key", call.route_key);
     add("x-wiregate-api-id", &stage.api_id);
     add("x-wiregate-stage", &stage.stage_name);
-    add(
-        "x-wiregate-request-id",
-        std::str::from_utf8(&call.request_id.encode()).unwrap_or_default(),
-    );
     add("x-wiregate-event-id", &call.event_id());
-    add(
-        "x-wiregate-connected-at",
-        &connection.connected_at.to_string(),
-    );
-    add("x-wiregate-source-ip", &connection.source_ip.to_string());
     add("x-wiregate-domain-name", &connection.domain_name);
     add("x-wiregate-callback-url", callback_url);
-    match call.event {
-        Event::Message { id, .. } => {
-            add(
-                "x-wiregate-message-id",
-                std::str::from_utf8(&id.encode()).unwrap_or_default(),
-            );
-        }
-        Event::Disconnect { code, reason } => {
-            add("x-wiregate-disconnect-code", &code.to_string());
-            add("x-wiregate-disconnect-reason", &escape(reason));
-        }
-        Event::Connect(_) => {}
-    }
     if let Some(authorizer) = &connection.authorizer {
         let mut map = serde_json::Map::new();
         map.insert("principalId".into(), authorizer.principal_id.clone().into());
@@ -320,21 +290,27 @@ fn add_own_headers(
                 map.insert(key.clone(), value.clone().into());
             }
         }
-        add(
-            "x-wiregate-authorizer",
-            &ascii_json(&serde_json::Value::Object(map)),
-        );
+        let json = ascii_json(&serde_json::Value::Object(map));
+        add("x-wiregate-authorizer", &json);
+    }
+    if let Event::Disconnect { reason, .. } = call.event {
+        add("x-wiregate-disconnect-reason", &escape(reason));
+    }
+    let mut add = |name, value: &dyn fmt::Display| {
+        headers.push_display(&HeaderName::from_static(name), value);
+    };
+    add("x-wiregate-connection-id", &connection.id);
+    add("x-wiregate-request-id", &call.request_id);
+    add("x-wiregate-connected-at", &connection.connected_at);
+    add("x-wiregate-source-ip", &connection.source_ip);
+    match call.event {
+        Event::Message { id, .. } => add("x-wiregate-message-id", &id),
+        Event::Disconnect { code, .. } => add("x-wiregate-disconnect-code", &code),
+        Event::Connect(_) => {}
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    let value = HeaderValue::from_str(value).or_else(|_| HeaderValue::from_str(&escape(value)));
-    if let Ok(value) = value {
-        headers.insert(name, value);
-    }
-}
-
-/// Percent-encoded where a header could not carry it or a reader could not tell it from an escape.
+/// Percent-encoded, whatever it holds: a reader need not guess whether it is.
 fn escape(text: &str) -> String {
     const UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
     utf8_percent_encode(text, UNSAFE).to_string()

@@ -3,13 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::HeaderMap;
 
 use super::render;
 use crate::call::Call;
 use crate::event::proxy_result::ProxyResult;
 use crate::expression;
 use crate::failure::Failure;
+use crate::header_lines::HeaderLines;
 use crate::live::{LiveBackend, LiveResponse, LiveRoute, Rendered};
 use crate::resource::ContentHandling;
 
@@ -23,7 +23,7 @@ pub enum BackendAnswer {
         /// Status.
         status: u16,
         /// Headers.
-        headers: http::HeaderMap,
+        headers: HeaderLines,
         /// Body.
         body: Bytes,
     },
@@ -90,7 +90,13 @@ pub fn message(
         },
         BackendAnswer::Mock(status) => {
             let responses = responses(route).unwrap_or_default();
-            mapped(responses, call, *status, &HeaderMap::new(), &Bytes::new())?
+            mapped(
+                responses,
+                call,
+                *status,
+                &HeaderLines::default(),
+                &Bytes::new(),
+            )?
         }
     };
     Ok(if route.two_way {
@@ -122,17 +128,13 @@ pub fn connect(
             let body = handshake_body(route, call, *status, headers, body)?;
             let headers = ["sec-websocket-protocol", "content-type"]
                 .into_iter()
-                .filter_map(|name| {
-                    Some((
-                        name.to_owned(),
-                        headers.get(name)?.to_str().ok()?.to_owned(),
-                    ))
-                })
+                .filter_map(|name| Some((name.to_owned(), headers.text(name)?.to_owned())))
                 .collect();
             (*status, headers, body)
         }
         BackendAnswer::Mock(status) => {
-            let body = handshake_body(route, call, *status, &HeaderMap::new(), &Bytes::new())?;
+            let body =
+                handshake_body(route, call, *status, &HeaderLines::default(), &Bytes::new())?;
             (*status, Vec::new(), body)
         }
     };
@@ -193,7 +195,7 @@ fn handshake_body(
     route: &LiveRoute,
     call: &Call<'_>,
     status: u16,
-    headers: &HeaderMap,
+    headers: &HeaderLines,
     body: &Bytes,
 ) -> Result<Bytes, Failure> {
     match responses(route) {
@@ -207,7 +209,7 @@ fn mapped(
     responses: &[LiveResponse],
     call: &Call<'_>,
     status: u16,
-    headers: &HeaderMap,
+    headers: &HeaderLines,
     body: &Bytes,
 ) -> Result<Bytes, Failure> {
     let text = status.to_string();

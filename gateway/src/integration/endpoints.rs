@@ -7,7 +7,7 @@ use gateway_core::auth::sigv4::{self, Credentials, SignedRequest};
 use gateway_core::failure::Failure;
 use gateway_core::lambda_arn::LambdaTarget;
 use http::HeaderMap;
-use http::header::{HOST, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::http::HttpClient;
@@ -57,7 +57,9 @@ impl LambdaEndpoints {
         let mut request = lambda::invoke_request(endpoint, target, event, trace.as_ref(), deadline)
             .map_err(|error| super::failure(&error))?;
         if let Some(place) = place {
-            request.headers.extend(place.headers.clone());
+            for (name, value) in &place.headers {
+                request.headers.push(name, value);
+            }
         }
         if let Some(credentials) = &self.credentials {
             self.sign(&mut request, credentials, target)?;
@@ -117,13 +119,8 @@ impl LambdaEndpoints {
             .ok_or_else(|| broken("no host"))?
             .as_str()
             .to_owned();
-        let host = HeaderValue::from_str(&authority).map_err(|_| broken("bad host"))?;
-        request.headers.insert(HOST, host);
-        let headers: Vec<(&str, &[u8])> = request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()))
-            .collect();
+        let host = [("host", authority.as_bytes())];
+        let headers: Vec<(&str, &[u8])> = request.headers.iter().chain(host).collect();
         let hash = sigv4::payload_hash(&request.body);
         let unsigned = SignedRequest {
             method: request.method.as_str(),
@@ -140,8 +137,9 @@ impl LambdaEndpoints {
         let added = sigv4::sign(&unsigned, credentials, scope, env::wall() / 1000)
             .map_err(|error| broken(&error.to_string()))?;
         for (name, value) in added {
-            let value = HeaderValue::from_str(&value).map_err(|_| broken("bad value"))?;
-            request.headers.insert(HeaderName::from_static(name), value);
+            request
+                .headers
+                .push_text(&HeaderName::from_static(name), &value);
         }
         Ok(())
     }

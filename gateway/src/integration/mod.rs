@@ -40,6 +40,7 @@ impl Integrations {
             IntegrationRequest::Http {
                 method,
                 uri,
+                host,
                 headers,
                 body,
                 version,
@@ -52,6 +53,7 @@ impl Integrations {
                 let request = BackendRequest {
                     method,
                     uri,
+                    host,
                     headers,
                     body,
                     version,

@@ -37,6 +37,7 @@ pub(super) fn describe(request: &IntegrationRequest<'_>) -> Value {
     let IntegrationRequest::Http {
         method,
         uri,
+        host,
         headers,
         body,
         ..
@@ -44,20 +45,23 @@ pub(super) fn describe(request: &IntegrationRequest<'_>) -> Value {
     else {
         panic!("{request:?} is no HTTP request");
     };
-    let mut described: BTreeMap<String, Value> = BTreeMap::new();
-    for name in headers.keys() {
-        let mut values: Vec<Value> = headers
-            .get_all(name)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into())
-            .collect();
+    let mut values: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for (name, value) in headers.iter() {
+        let value = String::from_utf8_lossy(value).into();
+        values.entry(name).or_default().push(value);
+    }
+    let host = host
+        .as_ref()
+        .map(|host| vec![host.to_str().unwrap().into()]);
+    values.extend(host.map(|host| ("host", host)));
+    let described = values.into_iter().map(|(name, mut values)| {
         let value = match values.len() {
             1 => values.remove(0),
             _ => values.into(),
         };
-        described.insert(name.to_string(), value);
-    }
-    let headers: Map<String, Value> = described.into_iter().collect();
+        (name.to_owned(), value)
+    });
+    let headers: Map<String, Value> = described.collect();
     let mut whole = json!({
         "method": method.as_str(),
         "uri": uri.to_string(),

@@ -1,9 +1,9 @@
 //! What a backend's answer to a message becomes.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::failure::Failure;
+use crate::header_lines::HeaderLines;
 use crate::live::LiveStage;
 use crate::live::fixture::{api, call, connection, live, message, proxy, stage, two_way};
 use crate::mapping::{BackendAnswer, Reply, message as reply};
@@ -14,14 +14,13 @@ pub(super) fn lambda(result: &str) -> BackendAnswer {
 }
 
 pub(super) fn http(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> BackendAnswer {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-        map.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
-    }
+    let lines: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     BackendAnswer::Http {
         status,
-        headers: map,
+        headers: HeaderLines::received(lines.as_bytes()),
         body: body.into(),
     }
 }

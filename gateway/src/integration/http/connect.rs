@@ -8,11 +8,11 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::h1::Http1Settings;
+use super::h1::Http1Connection;
 use super::h2::Http2Settings;
 use super::resolve::Resolver;
 use super::tls::{Offer, TlsRoots, handshake};
-use super::{BackendError, BackendVersion, HttpClientConfig, Link, Origin, Scheme, error};
+use super::{BackendError, BackendVersion, HttpClientConfig, Link, Origin, Scheme, broken, error};
 
 /// A silent peer is asked after this time whether it is still there, ...
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
@@ -24,7 +24,6 @@ pub(super) struct Connector {
     timeout: Duration,
     resolver: Resolver,
     tls_roots: Arc<TlsRoots>,
-    http1: Http1Settings,
     http2: Http2Settings,
 }
 
@@ -34,7 +33,6 @@ impl Connector {
             timeout: config.connect_timeout,
             resolver: Resolver::new(config.allow_link_local),
             tls_roots: Arc::clone(&config.tls_roots),
-            http1: Http1Settings::new(config),
             http2: Http2Settings::new(config),
         }
     }
@@ -68,7 +66,7 @@ impl Connector {
             return match version {
                 BackendVersion::Http2 => self.start_http2(origin, stream).await,
                 BackendVersion::Auto | BackendVersion::Http1 => {
-                    self.start_http1(origin, stream).await
+                    Ok(Link::Http1(Http1Connection::new(stream)))
                 }
             };
         }
@@ -81,18 +79,8 @@ impl Connector {
         if http2 {
             self.start_http2(origin, stream).await
         } else {
-            self.start_http1(origin, stream).await
+            Ok(Link::Http1(Http1Connection::new(stream)))
         }
-    }
-
-    async fn start_http1<S>(&self, origin: &Origin, stream: S) -> Result<Link, BackendError>
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
-    {
-        let started = self.http1.start(stream).await;
-        started
-            .map(Link::Http1)
-            .map_err(|error| error::broken(origin, &error, false))
     }
 
     async fn start_http2<S>(&self, origin: &Origin, stream: S) -> Result<Link, BackendError>
@@ -102,7 +90,7 @@ impl Connector {
         let started = self.http2.start(stream).await;
         started
             .map(|connection| Link::Http2(Arc::new(connection)))
-            .map_err(|error| error::broken(origin, &error, false))
+            .map_err(|error| broken(origin, error::explain(&error), false))
     }
 }
 

@@ -129,28 +129,10 @@ impl BackendError {
     }
 }
 
-/// A failed exchange. The library's own text is used only where it cannot hold what the backend sent.
-pub(super) fn broken(
-    origin: &Origin,
-    error: &hyper::Error,
-    may_have_been_sent: bool,
-) -> BackendError {
-    BackendError::Broken {
-        origin: origin.clone(),
-        reason: explain(error),
-        may_have_been_sent,
-    }
-}
-
-fn explain(error: &hyper::Error) -> String {
+/// What went wrong on an HTTP/2 connection. The library's own text is used only where it cannot hold what the backend sent.
+pub(super) fn explain(error: &hyper::Error) -> String {
     if error.is_incomplete_message() {
         return "the connection closed before the answer was complete".to_owned();
-    }
-    if error.is_parse_too_large() {
-        return "it has too many headers, or too large ones".to_owned();
-    }
-    if error.is_parse() {
-        return "it is not HTTP".to_owned();
     }
     if error.is_timeout() {
         return "the connection stopped answering pings".to_owned();

@@ -6,17 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use gateway_core::header_lines::HeaderLines;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::headers::Outgoing;
-use super::{Attempt, HttpClientConfig, Origin};
+use super::outgoing::Outgoing;
+use super::{Attempt, BackendResponse, HttpClientConfig, Origin, body, error};
 
 /// How much of one response may be under way unread, in bytes.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -75,24 +74,41 @@ pub(super) struct Http2Connection {
 }
 
 impl Http2Connection {
-    pub(super) async fn send(&self, outgoing: Outgoing) -> Result<Response<Incoming>, Attempt> {
-        let (request, reshape) = outgoing.into_http2();
-        let copy = request.clone();
-        let mut failure = match self.sender.clone().try_send_request(request).await {
-            Ok(response) => return Ok(response),
-            Err(failure) => failure,
-        };
-        let unsent = failure.take_message();
-        let error = failure.into_error();
-        let refused = unsent.is_none() && is_refused(&error);
-        match unsent.or(refused.then_some(copy)) {
-            Some(request) => Err(Attempt::NotSent {
-                request: Box::new(reshape.undo(request)),
-                error,
-                refused,
-            }),
-            None => Err(Attempt::Failed(error)),
+    /// Sends a request and reads its answer.
+    pub(super) async fn exchange(
+        &self,
+        outgoing: &Outgoing,
+        max_body: usize,
+    ) -> Result<BackendResponse, Attempt> {
+        let sent = self
+            .sender
+            .clone()
+            .try_send_request(outgoing.to_http2())
+            .await;
+        let response = sent.map_err(|mut failure| {
+            // hyper hands the request back only if its driver never took it up.
+            let unsent = failure.take_message().is_some();
+            let error = failure.into_error();
+            let (reason, refused) = (error::explain(&error), !unsent && is_refused(&error));
+            if unsent || refused {
+                Attempt::NotSent { reason, refused }
+            } else {
+                Attempt::Failed(reason)
+            }
+        })?;
+        let (head, body) = response.into_parts();
+        let mut lines = Vec::new();
+        for (name, value) in &head.headers {
+            lines.extend_from_slice(name.as_str().as_bytes());
+            lines.extend_from_slice(b": ");
+            lines.extend_from_slice(value.as_bytes());
+            lines.extend_from_slice(b"\r\n");
         }
+        Ok(BackendResponse {
+            status: head.status,
+            headers: HeaderLines::received(&lines),
+            body: body::collect(body, max_body).await?,
+        })
     }
 
     fn is_closed(&self) -> bool {

@@ -1,8 +1,8 @@
 //! The outbound HTTP client: one request to a backend, one answer, within a deadline.
 //!
 //! A worker thread owns one [`HttpClient`]; its connections are driven by that thread's runtime and stay on it, so the locks
-//! inside are uncontended. HTTP/1.1 connections are pooled for each origin, last in first out; HTTP/2 shares one connection
-//! an origin. Redirects are answers, bodies are never decompressed, and everything that a backend can make grow is bounded.
+//! inside are uncontended. HTTP/1.1 is ours: connections are pooled for each origin, last in first out, and a call reads and
+//! writes its own. HTTP/2 is hyper's and shares one connection an origin. Redirects are answers, bodies are never decompressed, and everything that a backend can make grow is bounded.
 //!
 //! A request is repeated only if it is certain that nothing of it reached the backend, and then once.
 
@@ -11,10 +11,11 @@ mod connect;
 mod error;
 mod h1;
 mod h2;
-mod headers;
 mod origin;
+mod outgoing;
 mod pool;
 mod resolve;
+mod response;
 mod tls;
 
 #[cfg(test)]
@@ -25,8 +26,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
-use hyper::body::Incoming;
+use gateway_core::header_lines::HeaderLines;
+use http::{HeaderValue, Method, StatusCode, Uri};
 use tokio::time::{Instant, timeout_at};
 
 pub use error::{BackendError, Fault};
@@ -36,8 +37,9 @@ pub use tls::TlsRoots;
 use connect::Connector;
 use h1::Http1Connection;
 use h2::{Http2Connection, Http2Connections};
-use headers::Outgoing;
+use outgoing::Outgoing;
 use pool::IdlePool;
+use response::Bounds;
 
 /// The limits of an [`HttpClient`].
 #[derive(Clone, Debug)]
@@ -51,9 +53,9 @@ pub struct HttpClientConfig {
     /// How long an unused HTTP/1.1 connection is kept. Shorter than the backend's own limit, or requests are lost in the
     /// instant in which both sides act; a `Keep-Alive: timeout=` in an answer shortens it further.
     pub idle_timeout: Duration,
-    /// The largest number of headers in a response.
+    /// The largest number of headers in a response, at most 256.
     pub max_response_headers: usize,
-    /// The largest size of a response's status line and headers, in bytes; at least 8 KiB.
+    /// The largest size of a response's status line and headers, in bytes.
     pub max_response_header_bytes: usize,
     /// Whether a backend may live at a link-local address, where clouds serve their instances' credentials.
     pub allow_link_local: bool,
@@ -90,15 +92,17 @@ pub enum BackendVersion {
     Http2,
 }
 
-/// One request, final: nothing in it is interpreted here but the headers of HTTP's own framing, which are dropped and set anew.
+/// One request, final: nothing in it is interpreted here.
 #[derive(Debug)]
 pub struct BackendRequest {
     /// The method; not `CONNECT`.
     pub method: Method,
     /// The absolute URI, `http` or `https`, without credentials.
     pub uri: Uri,
-    /// The headers. `Host` is set from the URI if it is missing.
-    pub headers: HeaderMap,
+    /// The `Host`, where it is not that of the URI.
+    pub host: Option<HeaderValue>,
+    /// The headers but those of the connection, which are set here.
+    pub headers: HeaderLines,
     /// The body, sent with a `Content-Length`.
     pub body: Bytes,
     /// Which HTTP to speak.
@@ -115,7 +119,7 @@ pub struct BackendResponse {
     /// The final status; 1xx answers are skipped.
     pub status: StatusCode,
     /// The headers as they came.
-    pub headers: HeaderMap,
+    pub headers: HeaderLines,
     /// The body as it came: any bytes, still compressed if the backend compressed it.
     pub body: Bytes,
 }
@@ -126,6 +130,8 @@ pub struct HttpClient {
     connector: Connector,
     idle: IdlePool,
     shared: Http2Connections,
+    max_headers: usize,
+    max_head_bytes: usize,
 }
 
 impl HttpClient {
@@ -139,6 +145,8 @@ impl HttpClient {
                 config.idle_timeout,
             ),
             shared: Http2Connections::default(),
+            max_headers: config.max_response_headers,
+            max_head_bytes: config.max_response_header_bytes,
         }
     }
 
@@ -148,12 +156,16 @@ impl HttpClient {
     pub async fn send(&self, request: BackendRequest) -> Result<BackendResponse, BackendError> {
         let origin = Origin::of(&request.uri)?;
         let (version, deadline) = (request.version, request.deadline);
-        let limit = request.max_response_bytes;
-        let outgoing = Outgoing::new(&origin, request)?;
+        let bounds = Bounds {
+            headers: self.max_headers,
+            head_bytes: self.max_head_bytes,
+            body_bytes: request.max_response_bytes,
+        };
+        let outgoing = Outgoing::new(request)?;
         let progress = Progress::default();
         // `timeout_at` polls once even when the time is over; a call that is already late must not reach the backend.
         if Instant::now() < deadline {
-            let exchange = self.exchange(&origin, version, limit, outgoing, &progress);
+            let exchange = self.exchange(&origin, version, bounds, &outgoing, &progress);
             if let Ok(result) = timeout_at(deadline, exchange).await {
                 return result;
             }
@@ -168,38 +180,54 @@ impl HttpClient {
         &self,
         origin: &Origin,
         version: BackendVersion,
-        limit: usize,
-        mut outgoing: Outgoing,
+        bounds: Bounds,
+        outgoing: &Outgoing,
         progress: &Progress,
     ) -> Result<BackendResponse, BackendError> {
         let (mut link, reused) = self.link(origin, version, true).await?;
         let mut repeated = false;
         loop {
             progress.set(true);
-            let attempt = match &mut link {
-                Link::Http1(connection) => connection.send(outgoing).await,
-                // Boxed, for the common HTTP/1.1 call must not carry the room.
-                Link::Http2(connection) => Box::pin(connection.send(outgoing)).await,
+            let attempt = match link {
+                Link::Http1(mut connection) => {
+                    match connection.exchange(origin, outgoing, bounds).await {
+                        Ok((response, keep_alive)) => {
+                            if keep_alive {
+                                self.idle.put(origin, connection, &response.headers);
+                            }
+                            return Ok(response);
+                        }
+                        Err(attempt) => attempt,
+                    }
+                }
+                Link::Http2(connection) => {
+                    // Boxed, for the common HTTP/1.1 call must not carry the room.
+                    let exchange = Box::pin(connection.exchange(outgoing, bounds.body_bytes)).await;
+                    if let Err(Attempt::NotSent { refused: false, .. }) = &exchange {
+                        self.shared.forget(origin, &connection);
+                    }
+                    match exchange {
+                        Ok(response) => return Ok(response),
+                        Err(attempt) => attempt,
+                    }
+                }
             };
-            let (request, error, refused) = match attempt {
-                Ok(response) => return self.finish(origin, limit, link, response).await,
-                Err(Attempt::Failed(error)) => return Err(error::broken(origin, &error, true)),
-                Err(Attempt::NotSent {
-                    request,
-                    error,
-                    refused,
-                }) => (request, error, refused),
+            let (reason, refused) = match attempt {
+                Attempt::NotSent { reason, refused } => (reason, refused),
+                Attempt::Failed(reason) => return Err(broken(origin, reason, true)),
+                Attempt::TooLarge => {
+                    return Err(BackendError::TooLarge {
+                        origin: origin.clone(),
+                        limit: bounds.body_bytes,
+                    });
+                }
             };
             progress.set(false);
-            if let (Link::Http2(connection), false) = (&link, refused) {
-                self.shared.forget(origin, connection);
-            }
             // A new connection that closes at once would close again; a refused stream is an invitation to come back.
             if repeated || !(reused || refused) {
-                return Err(error::broken(origin, &error, false));
+                return Err(broken(origin, reason, false));
             }
             repeated = true;
-            outgoing = *request;
             link = self.link(origin, version, false).await?.0;
         }
     }
@@ -272,33 +300,6 @@ impl HttpClient {
             Link::Http2(connection) => Link::Http2(self.shared.offer(origin, connection)),
         }
     }
-
-    async fn finish(
-        &self,
-        origin: &Origin,
-        limit: usize,
-        link: Link,
-        response: http::Response<Incoming>,
-    ) -> Result<BackendResponse, BackendError> {
-        let (head, body) = response.into_parts();
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let reason = "it answered 101 Switching Protocols, which nobody asked for".to_owned();
-            return Err(BackendError::Broken {
-                origin: origin.clone(),
-                reason,
-                may_have_been_sent: true,
-            });
-        }
-        let body = body::collect(origin, body, limit).await?;
-        if let Link::Http1(connection) = link {
-            self.idle.put(origin, connection, &head.headers);
-        }
-        Ok(BackendResponse {
-            status: head.status,
-            headers: head.headers,
-            body,
-        })
-    }
 }
 
 /// Where ALPN decides between the versions.
@@ -314,15 +315,24 @@ enum Link {
 
 /// Why an attempt brought no response.
 enum Attempt {
-    /// Nothing of it was written, or the backend says that it has done nothing with it: here it is again.
+    /// Nothing of it was written, or the backend says that it has done nothing with it.
     NotSent {
-        request: Box<Outgoing>,
-        error: hyper::Error,
+        reason: String,
         /// Whether it was the backend that said so; the connection is good then.
         refused: bool,
     },
     /// The backend may have acted on it.
-    Failed(hyper::Error),
+    Failed(String),
+    /// The answer's body is beyond its limit.
+    TooLarge,
+}
+
+fn broken(origin: &Origin, reason: String, may_have_been_sent: bool) -> BackendError {
+    BackendError::Broken {
+        origin: origin.clone(),
+        reason,
+        may_have_been_sent,
+    }
 }
 
 /// Whether the request has been handed to a connection; read when the deadline strikes.

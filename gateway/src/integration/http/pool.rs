@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::HeaderName;
+use gateway_core::header_lines::HeaderLines;
 use tokio::time::Instant;
 
 use super::Origin;
@@ -54,31 +53,19 @@ impl IdlePool {
         let mut shelves = lock(&self.shelves);
         let Shelves { origins, total, .. } = &mut *shelves;
         let shelf = origins.get_mut(origin)?;
-        // One that is still busy with the end of its last exchange may be ready later: it is passed over, not dropped.
-        let mut index = shelf.len();
-        while index > 0 {
-            index -= 1;
-            let idle = &shelf[index];
-            let gone = idle.expires <= now || idle.connection.is_closed();
-            if gone || idle.connection.is_ready() {
-                let taken = shelf.remove(index);
-                *total -= 1;
-                if !gone {
-                    return Some(taken.connection);
-                }
+        while let Some(mut idle) = shelf.pop() {
+            *total -= 1;
+            if idle.expires > now && idle.connection.is_ready() {
+                return Some(idle.connection);
             }
         }
         None
     }
 
-    /// Keeps the connection for the next call, unless it is closed. The oldest makes room for it.
-    pub(super) fn put(&self, origin: &Origin, connection: Http1Connection, answer: &HeaderMap) {
+    /// Keeps the connection for the next call. The oldest makes room for it.
+    pub(super) fn put(&self, origin: &Origin, connection: Http1Connection, answer: &HeaderLines) {
         let keep = self.timeout.min(promised(answer));
-        if connection.is_closed()
-            || keep.is_zero()
-            || self.max_per_origin == 0
-            || self.max_total == 0
-        {
+        if keep.is_zero() || self.max_per_origin == 0 || self.max_total == 0 {
             return;
         }
         let idle = Idle {
@@ -125,7 +112,7 @@ impl Shelves {
 
     fn sweep(&mut self, now: Instant) {
         self.origins.retain(|_, shelf| {
-            shelf.retain(|idle| idle.expires > now && !idle.connection.is_closed());
+            shelf.retain_mut(|idle| idle.expires > now && idle.connection.is_ready());
             !shelf.is_empty()
         });
         self.total = self.origins.values().map(Vec::len).sum();
@@ -153,9 +140,8 @@ fn lock(shelves: &Mutex<Shelves>) -> MutexGuard<'_, Shelves> {
 }
 
 /// How long the backend promises to keep the connection (`Keep-Alive: timeout=5`), less a margin for the way.
-fn promised(answer: &HeaderMap) -> Duration {
-    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-    let Some(value) = answer.get(KEEP_ALIVE).and_then(|value| value.to_str().ok()) else {
+fn promised(answer: &HeaderLines) -> Duration {
+    let Some(value) = answer.text("keep-alive") else {
         return Duration::MAX;
     };
     let timeout = value.split(',').find_map(|part| {
@@ -175,8 +161,7 @@ mod tests {
 
     #[track_caller]
     fn check(value: &str, expected: Duration) {
-        let mut headers = HeaderMap::new();
-        headers.insert("keep-alive", value.parse().unwrap());
+        let headers = HeaderLines::received(format!("Keep-Alive: {value}\r\n").as_bytes());
         assert_eq!(promised(&headers), expected, "{value}");
     }
 

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use ::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use ::http::{HeaderMap, Method, StatusCode, Uri};
+use ::http::{Method, StatusCode, Uri};
 use bytes::Bytes;
+use gateway_core::header_lines::HeaderLines;
 use gateway_core::lambda_arn::LambdaTarget;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -186,15 +187,16 @@ pub fn invoke_request(
     trace_id: Option<&HeaderValue>,
     deadline: Instant,
 ) -> Result<BackendRequest, BackendError> {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut headers = HeaderLines::default();
+    headers.push_text(&CONTENT_TYPE, "application/json");
     if let Some(trace_id) = trace_id {
-        headers.insert(TRACE_ID, trace_id.clone());
+        headers.push(&TRACE_ID, trace_id);
     }
     let uri = endpoint.uri(target)?;
     Ok(BackendRequest {
         method: Method::POST,
         uri,
+        host: None,
         headers,
         body: event,
         version: BackendVersion::Auto,
@@ -211,7 +213,7 @@ pub fn interpret(response: BackendResponse) -> LambdaOutcome {
         headers,
         body,
     } = response;
-    let service_error = headers.contains_key(ERROR_TYPE);
+    let service_error = headers.contains(ERROR_TYPE.as_str());
     if status == StatusCode::OK {
         return interpret_result(&headers, body);
     }
@@ -225,14 +227,14 @@ pub fn interpret(response: BackendResponse) -> LambdaOutcome {
     LambdaOutcome::ServiceError(read_service_error(status, &headers, &body))
 }
 
-fn interpret_result(headers: &HeaderMap, body: Bytes) -> LambdaOutcome {
+fn interpret_result(headers: &HeaderLines, body: Bytes) -> LambdaOutcome {
     if body.len() > MAX_RESPONSE_BYTES {
         let message = format!(
             "Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
         );
         return gateway_made("Function.ResponseSizeTooLarge", &message);
     }
-    if headers.contains_key(FUNCTION_ERROR) {
+    if headers.contains(FUNCTION_ERROR.as_str()) {
         let error = serde_json::from_slice(&body).unwrap_or_default();
         return function_error(error, body);
     }
@@ -298,15 +300,11 @@ fn emulator_timeout(body: &[u8]) -> Option<&str> {
     (text.starts_with("Task timed out after ") && text.ends_with(" seconds")).then_some(text)
 }
 
-fn read_service_error(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ServiceError {
-    let error_type = headers
-        .get(ERROR_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .map(bare_error_type);
+fn read_service_error(status: StatusCode, headers: &HeaderLines, body: &[u8]) -> ServiceError {
+    let error_type = headers.text(ERROR_TYPE.as_str()).map(bare_error_type);
     let told: ServiceMessage<'_> = serde_json::from_slice(body).unwrap_or_default();
-    let retry_after = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let retry_after = headers.text(RETRY_AFTER.as_str());
+    let retry_after = retry_after.and_then(|seconds| seconds.parse().ok());
     ServiceError {
         kind: kind(status, error_type.as_deref(), body),
         status,

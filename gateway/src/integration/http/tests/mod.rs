@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::HeaderName;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -167,7 +168,8 @@ fn request(method: Method, uri: &str, body: &'static str) -> BackendRequest {
     BackendRequest {
         method,
         uri: uri.parse().unwrap(),
-        headers: HeaderMap::new(),
+        host: None,
+        headers: HeaderLines::default(),
         body: Bytes::from_static(body.as_bytes()),
         version: BackendVersion::Auto,
         max_response_bytes: 10 << 20,
