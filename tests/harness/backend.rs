@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -175,6 +176,20 @@ type Handler = Arc<dyn Fn(Recorded) -> Handling + Send + Sync>;
 struct Shared {
     ledger: Mutex<Ledger>,
     handlers: Mutex<HashMap<String, Handler>>,
+    /// While it is broken: connections and requests that came and were broken off.
+    broken: watch::Sender<bool>,
+    attempts: AtomicUsize,
+}
+
+impl Shared {
+    /// Whether to break off; counts it.
+    fn breaks_off(&self) -> bool {
+        let broken = *self.broken.borrow();
+        if broken {
+            self.attempts.fetch_add(1, Ordering::SeqCst);
+        }
+        broken
+    }
 }
 
 #[derive(Default)]
@@ -233,6 +248,21 @@ impl Backend {
         socket.set_nonblocking(true).expect("a non-blocking socket");
         let listener = TcpListener::from_std(socket.into()).expect("a listener of the runtime");
         self.serving = Some(tokio::spawn(serve(listener, self.shared.clone())));
+    }
+
+    /// From now on every connection is broken off, and none of its requests is written down.
+    pub fn break_down(&self) {
+        self.shared.broken.send_replace(true);
+    }
+
+    /// From now on it answers again.
+    pub fn recover(&self) {
+        self.shared.broken.send_replace(false);
+    }
+
+    /// Connections and requests that it has broken off so far.
+    pub fn broken_off(&self) -> usize {
+        self.shared.attempts.load(Ordering::SeqCst)
     }
 
     /// Where it listens.
@@ -323,6 +353,9 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
+        if shared.breaks_off() {
+            continue;
+        }
         let shared = shared.clone();
         connections.spawn(async move {
             let service = service_fn(move |request| handle(request, shared.clone()));
@@ -339,6 +372,9 @@ async fn handle(
     request: hyper::Request<Incoming>,
     shared: Arc<Shared>,
 ) -> io::Result<hyper::Response<Full<Bytes>>> {
+    if shared.breaks_off() {
+        return Err(io::Error::other("the backend is down"));
+    }
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else {
         return Ok(hyper::Response::new(Full::default()));

@@ -30,6 +30,7 @@ mod load;
 mod management;
 mod mapping;
 mod order;
+mod owed;
 mod push;
 mod reply;
 mod route;

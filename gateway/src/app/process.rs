@@ -17,7 +17,7 @@ use crate::config::{Config, ConfigErrors, Diagnostic, Loaded, LogFormat, Overrid
 use crate::env;
 use crate::integration::http::TlsRoots;
 use crate::listen::{self, Budget, Handshakes, Port};
-use crate::node::{Node, Report, Sessions, Stages};
+use crate::node::{Node, Owed, Report, Sessions, Stages};
 use crate::observe::{AccessLog, Observe};
 
 /// Exit code of a configuration that cannot be served (`EX_USAGE`).
@@ -138,6 +138,7 @@ impl Process {
             stages: Arc::clone(&stages),
             observe: Arc::clone(&observe),
             drain: Arc::default(),
+            owed: Arc::new(Owed::new(server.max_owed_disconnects as usize)),
             closing: Arc::default(),
             handshakes: Handshakes::new(
                 server.max_handshakes as usize,

@@ -18,7 +18,7 @@ use crate::integration::lambda::{LambdaEndpoint, PathName};
 use crate::integration::{FunctionPlace, Integrations, LambdaEndpoints};
 use crate::listen::{Budget, Handshakes, ManagementListener, PublicListener};
 use crate::management::{self, Access, Health};
-use crate::node::{Drain, Node, Stages};
+use crate::node::{Drain, Node, Owed, Stages};
 use crate::observe::Observe;
 use crate::pipeline::Pipeline;
 use crate::websocket::{Proxies, WebSocketDoor};
@@ -31,6 +31,7 @@ pub(super) struct Shared {
     pub(super) stages: Arc<Stages>,
     pub(super) observe: Arc<Observe>,
     pub(super) drain: Arc<Drain>,
+    pub(super) owed: Arc<Owed>,
     pub(super) closing: Arc<Drain>,
     pub(super) handshakes: Arc<Handshakes>,
     pub(super) public_budget: Budget,
@@ -85,6 +86,7 @@ async fn work(
         stages: Arc::clone(&shared.stages),
         observe: Arc::clone(&shared.observe),
         drain: Arc::clone(&shared.drain),
+        owed: Arc::clone(&shared.owed),
         max_connections: (server.max_connections > 0).then_some(server.max_connections as usize),
         proxies: Proxies(server.trusted_proxies.clone()),
     });

@@ -91,6 +91,7 @@ fn read_fields(fields: &mut Fields<'_>, apis: &Stages) -> Option<Server> {
     let max_handshakes = fields.read("maxHandshakes", |cursor| cursor.count(1));
     let per_address = fields.read("maxHandshakesPerAddress", |cursor| cursor.count(1));
     let max_connections = fields.read("maxConnections", |cursor| cursor.count(0));
+    let max_owed = fields.read("maxOwedDisconnects", |cursor| cursor.count(1));
     let workers = fields.read("workers", |cursor| cursor.count_up_to(0, 1024));
     let watch = fields.read("watch", Cursor::boolean);
     let link_local = fields.read("allowLinkLocalBackends", Cursor::boolean);
@@ -120,6 +121,7 @@ fn read_fields(fields: &mut Fields<'_>, apis: &Stages) -> Option<Server> {
         max_handshakes: max_handshakes?,
         max_handshakes_per_address: per_address?,
         max_connections: max_connections?,
+        max_owed_disconnects: max_owed?,
         workers: workers?,
         watch: watch?,
         allow_link_local_backends: link_local?,

@@ -70,6 +70,8 @@ pub struct Server {
     pub max_handshakes_per_address: u32,
     /// Connections at once; 0: by file descriptors.
     pub max_connections: u32,
+    /// `$disconnect`s that may wait for their backends at once.
+    pub max_owed_disconnects: u32,
     /// Serving threads; 0: one for each core.
     pub workers: u32,
     /// Whether the file is loaded again when it changes.

@@ -16,6 +16,8 @@ pub struct Drain {
     under_way: AtomicUsize,
     owed: AtomicUsize,
     ended: AtomicUsize,
+    /// Given up for want of room while draining.
+    given_up: AtomicUsize,
     changed: Notify,
     draining: AtomicBool,
     started: Notify,
@@ -108,7 +110,7 @@ impl Drain {
         let _ = tokio::time::timeout(limit, ramp).await;
         Report {
             unfinished: self.under_way.load(Ordering::Acquire),
-            undelivered: self.owed.load(Ordering::Acquire),
+            undelivered: self.owed.load(Ordering::Acquire) + self.given_up.load(Ordering::Acquire),
         }
     }
 
@@ -148,6 +150,13 @@ impl Guard {
     pub fn end(&mut self) {
         if !std::mem::replace(&mut self.ended, true) {
             self.drain.ended.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// The `$disconnect` will never be told. A drain counts it among what it could not deliver.
+    pub fn give_up(self) {
+        if self.drain.is_draining() {
+            self.drain.given_up.fetch_add(1, Ordering::AcqRel);
         }
     }
 

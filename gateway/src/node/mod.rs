@@ -3,6 +3,7 @@
 mod deliver;
 mod drain;
 mod outlet;
+mod owed;
 mod rates;
 mod sessions;
 mod stages;
@@ -10,5 +11,6 @@ mod stages;
 pub use deliver::{Delivered, Node, Order, encode};
 pub use drain::{Drain, Guard, Report};
 pub use outlet::{Outlet, Pushed};
+pub use owed::{Attempt, End, Next, Owed};
 pub use sessions::{LiveConnection, Sessions};
 pub use stages::{Deployed, Served, StageSlot, Stages};

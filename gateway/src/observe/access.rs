@@ -25,6 +25,8 @@ impl AccessLog {
             Self::Errors => fault.is_some() || record.status >= 400,
             Self::All => true,
         };
+        // A backend that is down must not cost a line for each attempt.
+        let wanted = wanted && (self == Self::All || !record.retried);
         if !wanted {
             return;
         }

@@ -134,6 +134,8 @@ pub struct Metrics {
     slow_consumers: Counter,
     held_dropped: Counter,
     owed: Gauge,
+    given_up: Counter,
+    panics: Counter,
     accept_pauses: Counter,
 }
 
@@ -161,6 +163,8 @@ impl Metrics {
             slow_consumers: Counter::default(),
             held_dropped: Counter::default(),
             owed: Gauge::default(),
+            given_up: Counter::default(),
+            panics: Counter::default(),
             accept_pauses: Counter::default(),
         };
         let r = &mut metrics.registry;
@@ -219,6 +223,16 @@ impl Metrics {
             "disconnects_owed",
             "$disconnects not delivered yet",
             metrics.owed.clone(),
+        );
+        r.register(
+            "disconnects_given_up",
+            "$disconnects that found no room to wait for their backend",
+            metrics.given_up.clone(),
+        );
+        r.register(
+            "panics",
+            "Panics that ended one connection, message or delivery",
+            metrics.panics.clone(),
         );
         r.register(
             "accept_pauses",
@@ -323,6 +337,16 @@ impl Metrics {
         self.refused_handshakes
             .get_or_create(&Error::of(failure))
             .inc();
+    }
+
+    /// A `$disconnect` was given up: too many waited.
+    pub fn gave_up(&self) {
+        self.given_up.inc();
+    }
+
+    /// Something panicked and was contained.
+    pub fn panicked(&self) {
+        self.panics.inc();
     }
 
     /// Accepting paused.

@@ -27,6 +27,8 @@ pub struct Record<'a> {
     pub status: u16,
     /// Why it was refused.
     pub failure: Option<&'a Failure>,
+    /// It failed and will be tried again; whoever tries says in the log how that goes.
+    pub retried: bool,
 }
 
 /// Metrics and logs.

@@ -52,6 +52,7 @@ impl Pipeline {
             latency: walked.latency,
             status,
             failure: outcome.as_ref().err(),
+            retried: false,
         };
         self.record(stage, Some(route), call, &end);
         outcome
@@ -76,12 +77,13 @@ impl Pipeline {
             latency: walked.latency,
             status,
             failure: reply.as_ref().err(),
+            retried: false,
         };
         self.record(stage, Some(route), call, &end);
         reply
     }
 
-    /// `$disconnect`: whether the backend took it.
+    /// `$disconnect`: whether the backend took it. Where trying again can help, the caller does.
     pub async fn disconnect(
         &self,
         stage: &Deployed,
@@ -99,6 +101,7 @@ impl Pipeline {
             latency: walked.latency,
             status,
             failure: taken.as_ref().err(),
+            retried: taken.as_ref().is_err_and(Failure::is_transient),
         };
         self.record(stage, Some(route), call, &end);
         taken
@@ -110,6 +113,7 @@ impl Pipeline {
             latency: None,
             status: 101,
             failure: None,
+            retried: false,
         };
         self.record(stage, None, call, &end);
     }
@@ -120,6 +124,7 @@ impl Pipeline {
             latency: None,
             status: failure.answer().status,
             failure: Some(failure),
+            retried: false,
         };
         self.record(stage, None, call, &end);
     }
@@ -197,6 +202,7 @@ impl Pipeline {
             latency: end.latency,
             status: end.status,
             failure: end.failure,
+            retried: end.retried,
         });
     }
 }
@@ -219,6 +225,7 @@ struct End<'a> {
     latency: Option<Duration>,
     status: u16,
     failure: Option<&'a Failure>,
+    retried: bool,
 }
 
 struct Walked {

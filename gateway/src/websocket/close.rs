@@ -4,27 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_core::call::{Call, Connection, Event};
-use gateway_core::id::RequestId;
 use gateway_core::session::CloseCause;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::WebSocketDoor;
 use crate::env;
-use crate::node::{Guard, LiveConnection, StageSlot};
+use crate::node::{End, Guard, LiveConnection};
 
-/// First pause between two attempts; it doubles up to [`MAX_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// How long a peer may take to end its side after ours.
 const LINGER: Duration = Duration::from_secs(2);
 /// How long a peer may take to accept a last response.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
-/// Ends a connection whose socket is done with, in a task of its own.
-pub(super) fn spawn(
-    door: Arc<WebSocketDoor>,
+/// Ends a connection whose socket is done with: from here on its `$disconnect` is owed, and is told in time.
+pub(super) async fn end(
+    door: &Arc<WebSocketDoor>,
     live: Arc<LiveConnection>,
     cause: CloseCause,
     mut guard: Guard,
@@ -36,47 +31,13 @@ pub(super) fn spawn(
     let (connection, slot) = (Arc::clone(&live.connection), Arc::clone(&live.stage));
     // The descriptor goes now; the backend may be long in hearing of it.
     drop((live, permit));
-    tokio::spawn(async move {
-        door.tell_backend(&connection, &slot, &cause).await;
-        if let Err(error) = door.node.store.unregister(&connection.id).await {
-            tracing::warn!("an ended connection stays registered: {error}");
-        }
-        drop(guard);
-    });
-}
-
-impl WebSocketDoor {
-    /// Runs `$disconnect` until the backend took it, with pauses that grow while it is down.
-    async fn tell_backend(&self, connection: &Connection, slot: &StageSlot, cause: &CloseCause) {
-        let time = env::wall();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let deployed = slot.load();
-            let Some(route) = deployed.live.disconnect_route() else {
-                return;
-            };
-            let call = Call {
-                connection,
-                event: Event::Disconnect {
-                    code: cause.code(),
-                    reason: cause.reason(),
-                },
-                route_key: &route.route_key,
-                request_id: RequestId::new(env::random()),
-                time,
-                trace: env::random(),
-            };
-            // Boxed, so that the many that may wait for a backend to come back hold no room for a call.
-            match Box::pin(self.pipeline.disconnect(&deployed, route, &call)).await {
-                Ok(()) => return,
-                Err(failure) if !failure.is_transient() => return,
-                Err(_) => {}
-            }
-            // Half to all of the pause, so that those who failed together do not return together.
-            tokio::time::sleep(pause.mul_f64(0.5 + env::chance() / 2.0)).await;
-            pause = (pause * 2).min(MAX_PAUSE);
-        }
-    }
+    let end = End {
+        connection,
+        cause,
+        ended_at: env::wall(),
+        guard,
+    };
+    door.owe(&slot, end).await;
 }
 
 /// Writes a last response and ends the connection in a way that lets the peer read it.

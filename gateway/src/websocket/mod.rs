@@ -1,16 +1,18 @@
 //! The front door of clients: the handshake, the socket's loop, and how a connection ends.
 
 mod close;
+mod contain;
 pub mod head;
 mod message;
 mod session;
+mod tell;
 mod upgrade;
 
 use std::sync::Arc;
 
 use gateway_core::address::Directory;
 
-use crate::node::{Drain, Node, Stages};
+use crate::node::{Drain, Node, Owed, Stages};
 use crate::observe::Observe;
 use crate::pipeline::Pipeline;
 
@@ -30,6 +32,8 @@ pub struct WebSocketDoor {
     pub observe: Arc<Observe>,
     /// What must be finished before the process may go.
     pub drain: Arc<Drain>,
+    /// Of which ends backends have yet to hear.
+    pub owed: Arc<Owed>,
     /// More than so many connections are refused with 503; `None` leaves it to the descriptors.
     pub max_connections: Option<usize>,
     /// Whose `X-Forwarded-For` is believed.

@@ -121,7 +121,7 @@ impl WebSocketDoor {
                         respond::to_bytes(&respond::refusal(&leaving)),
                     )
                     .await;
-                    return close::spawn(self, live, CloseCause::Shutdown, guard, permit);
+                    return close::end(&self, live, CloseCause::Shutdown, guard, permit).await;
                 }
                 // The socket gets a task of its own, so that nothing of the handshake stays in memory.
                 session::spawn(self, live, rest, guard, permit);

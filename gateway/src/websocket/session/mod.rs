@@ -62,7 +62,7 @@ pub(super) fn spawn(
             }
             cause
         };
-        close::spawn(door, live, cause, guard, permit);
+        close::end(&door, live, cause, guard, permit).await;
     });
 }
 

@@ -1,0 +1,95 @@
+//! Tells backends which connections are over, for as long as it takes; [`Owed`](crate::node::Owed) says when.
+
+use std::sync::Arc;
+
+use gateway_core::call::{Call, Event};
+use gateway_core::failure::Failure;
+use gateway_core::id::RequestId;
+
+use super::WebSocketDoor;
+use super::contain::Panicked;
+use crate::env;
+use crate::node::{Attempt, End, Next, StageSlot};
+
+impl WebSocketDoor {
+    /// Keeps an end until its stage's backend took it: told at once, unless that backend is known to fail.
+    pub(super) async fn owe(self: &Arc<Self>, slot: &Arc<StageSlot>, end: End) {
+        let lost = self.owed.add(slot, end);
+        self.tell_owed(slot);
+        self.give_up(lost).await;
+    }
+
+    /// Starts what may start now. Any worker's turn is as good as another's: whoever sees room uses it.
+    fn tell_owed(self: &Arc<Self>, slot: &Arc<StageSlot>) {
+        loop {
+            let (door, place) = (Arc::clone(self), Arc::clone(slot));
+            match self.owed.next(slot) {
+                Next::Tell(attempt) => {
+                    tokio::spawn(async move { door.deliver(&place, attempt).await });
+                }
+                Next::Sleep(until) => {
+                    tokio::spawn(async move {
+                        tokio::time::sleep_until(env::instant_at(until)).await;
+                        door.owed.awake(&place);
+                        door.tell_owed(&place);
+                    });
+                    return;
+                }
+                Next::Nothing => return,
+            }
+        }
+    }
+
+    async fn deliver(self: &Arc<Self>, slot: &Arc<StageSlot>, attempt: Attempt) {
+        let telling = self.tell(slot, &attempt.end);
+        let failure = match self.contain(&attempt.end.connection.id, telling).await {
+            Ok(Err(failure)) if failure.is_transient() => Some(failure),
+            Ok(_) => None,
+            // The end is still owed, and the pauses keep it from spinning.
+            Err(Panicked) => Some(Failure::Internal("telling it panicked".to_owned())),
+        };
+        if let Some(failure) = failure {
+            let lost = self.owed.failed(slot, attempt, &failure);
+            self.give_up(lost).await;
+        } else {
+            let end = self.owed.told(slot, attempt);
+            self.forget(&end).await;
+        }
+        self.tell_owed(slot);
+    }
+
+    /// Runs `$disconnect` once, by what is deployed now; where its route is gone, nothing is owed any more.
+    async fn tell(&self, slot: &StageSlot, end: &End) -> Result<(), Failure> {
+        let deployed = slot.load();
+        let Some(route) = deployed.live.disconnect_route() else {
+            return Ok(());
+        };
+        let call = Call {
+            connection: &end.connection,
+            event: Event::Disconnect {
+                code: end.cause.code(),
+                reason: end.cause.reason(),
+            },
+            route_key: &route.route_key,
+            request_id: RequestId::new(env::random()),
+            time: end.ended_at,
+            trace: env::random(),
+        };
+        self.pipeline.disconnect(&deployed, route, &call).await
+    }
+
+    /// No backend will hear of it any more.
+    async fn give_up(&self, lost: Option<End>) {
+        if let Some(end) = lost {
+            self.observe.metrics.gave_up();
+            self.forget(&end).await;
+            end.guard.give_up();
+        }
+    }
+
+    async fn forget(&self, end: &End) {
+        if let Err(error) = self.node.store.unregister(&end.connection.id).await {
+            tracing::warn!("an ended connection stays registered: {error}");
+        }
+    }
+}
