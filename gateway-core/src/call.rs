@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 
 use crate::id::{ConnectionId, EventId, EventKind, RequestId};
 
@@ -180,13 +181,20 @@ pub fn trace_id(epoch_millis: u64, random: &[u8; 12]) -> String {
     text
 }
 
-/// By hand: a run of the formatting machinery for each byte would cost as much as all other headers of a call.
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4)].into());
-        text.push(DIGITS[usize::from(byte & 0xf)].into());
-    }
+/// A query's parameters as forms write them (`application/x-www-form-urlencoded`), decoded and in order; what is not
+/// UTF-8 becomes U+FFFD, and a name without `=` has the empty value.
+pub fn decode_query(raw: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_decode_str(&text).decode_utf8_lossy().into_owned()
+    };
+    raw.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -210,6 +218,22 @@ mod tests {
         assert_eq!(handshake.query_value("Q"), Some("3"));
         assert_eq!(handshake.query_values("q").collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!(handshake.query_value("x"), None);
+    }
+
+    #[test]
+    fn queries_are_decoded_in_order() {
+        let pairs = |raw: &str| {
+            decode_query(raw)
+                .into_iter()
+                .map(|(n, v)| format!("{n}={v}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            pairs("room=a&room=b&token=t%201+x"),
+            ["room=a", "room=b", "token=t 1 x"]
+        );
+        assert_eq!(pairs("a&=b&&c=%ff"), ["a=", "=b", "c=\u{fffd}"]);
+        assert!(pairs("").is_empty());
     }
 
     #[test]

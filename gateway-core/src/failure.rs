@@ -96,11 +96,9 @@ pub enum Failure {
     /// A query parameter of `@connections` that cannot be honoured.
     #[error("bad parameter: {0}")]
     BadParameter(String),
-    /// A signature that is missing or wrong, in the words that AWS uses.
+    /// A signature or token that is missing or wrong, in the words that AWS uses.
     #[error("signature refused: {error_type}")]
     Signature {
-        /// HTTP status, 400 or 403.
-        status: u16,
         /// Value of `x-amzn-ErrorType`.
         error_type: &'static str,
         /// The body's `message`.
@@ -126,12 +124,16 @@ pub struct Answer {
 
 const INTERNAL: &str = "Internal server error";
 
+/// AWS's words are not known; these are read by somebody who opened a stage in a browser.
+const UPGRADE: &str = "Upgrade Required: this is a WebSocket API. Connect with a WebSocket client, to ws:// in place \
+    of http://, wss:// in place of https://";
+
 impl Failure {
     /// Status, message and error type: the one table.
     pub fn answer(&self) -> Answer {
         let (status, message, error_type): (u16, &str, &'static str) = match self {
             Self::Forbidden(_) | Self::NoRoute => (403, "Forbidden", "ForbiddenException"),
-            Self::UpgradeRequired => (426, "Upgrade Required", "BadRequestException"),
+            Self::UpgradeRequired => (426, UPGRADE, "BadRequestException"),
             Self::BadRequest(why) => (400, why, "BadRequestException"),
             Self::UriTooLong => (414, "Request URI too long", "BadRequestException"),
             Self::HeadersTooLarge => (
@@ -201,10 +203,9 @@ impl Failure {
             ),
             Self::BadParameter(why) => (400, why, "BadRequestException"),
             Self::Signature {
-                status,
                 error_type,
                 message,
-            } => (*status, message, error_type),
+            } => (403, message, error_type),
         };
         let retry_after = (status == 503).then_some(1);
         Answer {
@@ -230,8 +231,9 @@ impl Failure {
             Self::Throttled | Self::Busy => "THROTTLED",
             Self::MissingParameters(_) => "BAD_REQUEST_PARAMETERS",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
-            Self::Configuration(_) | Self::Unreachable(_) => "API_CONFIGURATION_ERROR",
-            Self::NetworkError(_)
+            Self::Configuration(_) => "API_CONFIGURATION_ERROR",
+            Self::Unreachable(_)
+            | Self::NetworkError(_)
             | Self::FunctionError(_)
             | Self::MalformedResult(_)
             | Self::NotInvocable(_) => "INTEGRATION_FAILURE",
@@ -304,7 +306,7 @@ mod tests {
         check(
             &Failure::UpgradeRequired,
             426,
-            "Upgrade Required",
+            UPGRADE,
             "BadRequestException",
         );
         check(
@@ -477,7 +479,6 @@ mod tests {
         use Failure as F;
         let why = || "why".to_owned();
         let signed = |error_type| F::Signature {
-            status: 403,
             error_type,
             message: why(),
         };
@@ -524,7 +525,7 @@ mod tests {
         );
         check_class(
             &F::Unreachable(why()),
-            "API_CONFIGURATION_ERROR",
+            "INTEGRATION_FAILURE",
             Fault::Backend,
             true,
         );

@@ -158,7 +158,6 @@ pub fn verify(request: &CallbackRequest<'_>, credentials: &[Credentials]) -> Res
     sigv4::verify(&signed, &find, env::wall() / 1000, sigv4::EXECUTE_API)
         .map(drop)
         .map_err(|error| Failure::Signature {
-            status: error.status(),
             error_type: error.error_type(),
             message: error.message(),
         })

@@ -1,7 +1,10 @@
 //! What a request to `@connections` asks for.
 
 use bytes::Bytes;
+use gateway_core::call::decode_query;
 use gateway_core::failure::Failure;
+use http::header::HOST;
+use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use crate::codec::FrameKind;
@@ -27,7 +30,20 @@ pub struct CallbackRequest<'a> {
 /// "Connection Closed Normally", as a deleted connection reports it.
 const DELETED: (u16, &str) = (1000, "Connection Closed Normally");
 
-impl CallbackRequest<'_> {
+impl<'a> CallbackRequest<'a> {
+    /// A request of which the whole body was read, or of which only the rest is judged yet.
+    pub fn new(parts: &'a Parts, body: Bytes) -> Self {
+        let host = parts.headers.get(HOST);
+        Self {
+            method: &parts.method,
+            host: host.and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &parts.headers,
+            body,
+        }
+    }
+
     /// POST sends, GET describes, DELETE closes. AWS knows no query parameters here; ours choose the frame's kind
     /// (`frame=text|binary`) and the close frame (`code`, `reason`).
     pub(super) fn order(&self) -> Result<Order, Failure> {
@@ -79,15 +95,10 @@ impl CallbackRequest<'_> {
     }
 
     fn parameter(&self, name: &str) -> Option<String> {
-        self.query.split('&').find_map(|pair| {
-            let (key, value) = pair.split_once('=')?;
-            let value = value.replace('+', " ");
-            (key == name).then(|| {
-                percent_encoding::percent_decode_str(&value)
-                    .decode_utf8_lossy()
-                    .into_owned()
-            })
-        })
+        let mut parameters = decode_query(self.query).into_iter();
+        parameters
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
     }
 }
 
@@ -125,6 +136,7 @@ mod tests {
         check(&Method::POST, "", "send None");
         check(&Method::POST, "frame=binary", "send Some(Binary)");
         check(&Method::POST, "frame=x", "400 frame=x: use text or binary");
+        check(&Method::POST, "frame", "400 frame=: use text or binary");
         check(&Method::GET, "", "describe");
         check(&Method::DELETE, "", "close 1000 Connection Closed Normally");
         check(

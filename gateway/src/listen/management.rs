@@ -7,7 +7,7 @@ use axum::Router;
 use bytes::Bytes;
 use gateway_core::address::names_connections;
 use gateway_core::failure::Failure;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -91,19 +91,7 @@ impl ManagementListener {
                 Ok(body) => body,
                 Err(failure) => return respond::refusal(&failure).map(Full::new),
             };
-            let host = parts
-                .headers
-                .get(HOST)
-                .and_then(|host| host.to_str().ok())
-                .unwrap_or_default();
-            let callback = CallbackRequest {
-                method: &parts.method,
-                host,
-                path: parts.uri.path(),
-                query: parts.uri.query().unwrap_or_default(),
-                headers: &parts.headers,
-                body,
-            };
+            let callback = CallbackRequest::new(&parts, body);
             if is_callback {
                 return self
                     .callback

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_core::address::{Rest, names_connections};
 use gateway_core::failure::Failure;
-use http::{Request, Response};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::io::AsyncReadExt;
@@ -112,56 +113,50 @@ impl PublicListener {
     /// Requests that are no upgrades: `@connections` of signed callers, and a hint for all others.
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
-        let host = parts
-            .headers
-            .get(http::header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or_default();
-        let served = self.callback.stages.load();
-        let found = served.directory.resolve(host, parts.uri.path());
-        let is_callback = names_connections(parts.uri.path());
-        if !is_callback {
-            let failure = match found {
-                Some(found) if found.rest == Rest::Stage => Failure::UpgradeRequired,
-                _ if served.directory.knows(host) => Failure::UpgradeRequired,
-                _ => Failure::Forbidden("no API at this address"),
-            };
-            return last(respond::refusal(&failure));
-        }
         // Nobody fills memory before it is known that the signer exists: what can be judged without the body is.
-        let unread = CallbackRequest {
-            method: &parts.method,
-            host,
-            path: parts.uri.path(),
-            query: parts.uri.query().unwrap_or_default(),
-            headers: &parts.headers,
-            body: Bytes::new(),
-        };
+        let unread = CallbackRequest::new(&parts, Bytes::new());
+        if !names_connections(unread.path) {
+            return self.hint(unread.host, unread.path);
+        }
         if let Err(failure) = self.callback.precheck(&unread) {
             return last(respond::refusal(&failure));
         }
         let body = match read_body(body, self.handshake_timeout).await {
             Ok(body) => body,
-            Err(failure) => return respond::refusal(&failure).map(Full::new),
+            Err(failure) => return last(respond::refusal(&failure)),
         };
-        let callback = CallbackRequest {
-            method: &parts.method,
-            host,
-            path: parts.uri.path(),
-            query: parts.uri.query().unwrap_or_default(),
-            headers: &parts.headers,
-            body,
-        };
-        self.callback.answer(&callback, true).await.map(Full::new)
+        let callback = CallbackRequest { body, ..unread };
+        let response = self.callback.answer(&callback, true).await;
+        // Each way to fail at proving who one is, and some others.
+        if response.status() == StatusCode::FORBIDDEN {
+            return last(response);
+        }
+        response.map(Full::new)
+    }
+
+    /// For browsers and curl: a WebSocket API has no pages.
+    fn hint(&self, host: &str, path: &str) -> Response<Full<Bytes>> {
+        let served = self.callback.stages.load();
+        let found = served.directory.resolve(host, path);
+        let is_stage = found.is_some_and(|found| found.rest == Rest::Stage);
+        if !is_stage && !served.directory.knows(host) {
+            return last(respond::refusal(&Failure::Forbidden(
+                "no API at this address",
+            )));
+        }
+        let mut response = last(respond::refusal(&Failure::UpgradeRequired));
+        let headers = response.headers_mut();
+        // RFC 9110 §15.5.22: a 426 says which protocol it wants.
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade, close"));
+        response
     }
 }
 
 /// A response after which the connection ends: strangers do not keep one.
 fn last(mut response: Response<Bytes>) -> Response<Full<Bytes>> {
-    let close = http::HeaderValue::from_static("close");
-    response
-        .headers_mut()
-        .insert(http::header::CONNECTION, close);
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
     response.map(Full::new)
 }
 

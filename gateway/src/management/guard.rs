@@ -100,7 +100,6 @@ pub fn bearer(authorization: &str) -> Option<&str> {
 
 fn unknown_token() -> Failure {
     Failure::Signature {
-        status: 403,
         error_type: "UnrecognizedClientException",
         message: "The bearer token included in the request is invalid.".to_owned(),
     }

@@ -1,6 +1,7 @@
 //! Why a signature was not accepted, in AWS's words.
 
-/// A refusal. Its text is what AWS puts into the `message` of the answer.
+/// A refusal. Its text is what AWS puts into the `message` of the answer, whose status is 403 for each: where other
+/// services of AWS answer 400, as to a signature that cannot be read, `execute-api` was seen to answer 403.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// The request is not signed at all.
@@ -38,20 +39,6 @@ pub enum SignatureError {
 }
 
 impl SignatureError {
-    /// The HTTP status of the answer.
-    pub fn status(&self) -> u16 {
-        match self {
-            // DynamoDB answers this with 400; execute-api was captured answering 403.
-            Self::IncompleteSignature(_)
-            | Self::MissingToken
-            | Self::Misapplied(_)
-            | Self::InvalidSignature { .. }
-            | Self::UnrecognizedClient
-            | Self::ExpiredToken
-            | Self::Skewed(_) => 403,
-        }
-    }
-
     /// The value of `x-amzn-ErrorType`, by which SDKs choose what to raise.
     pub fn error_type(&self) -> &'static str {
         match self {
