@@ -33,6 +33,7 @@ pub struct GatewayCommand {
     yaml: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    listen: String,
     management_listen: String,
     open_files: Option<u32>,
 }
@@ -46,6 +47,7 @@ impl GatewayCommand {
             yaml: yaml.to_owned(),
             args: Vec::new(),
             env: Vec::new(),
+            listen: "127.0.0.1:0".to_owned(),
             management_listen: "127.0.0.1:0".to_owned(),
             open_files: None,
         }
@@ -62,6 +64,13 @@ impl GatewayCommand {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Listens for clients elsewhere than at 127.0.0.1.
+    #[must_use]
+    pub fn listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
         self
     }
 
@@ -138,7 +147,7 @@ impl GatewayCommand {
             }
         };
         command.arg("serve").arg("--config").arg(config);
-        command.args(["--listen", "127.0.0.1:0"]);
+        command.args(["--listen", &self.listen]);
         command.args(["--management-listen", &self.management_listen]);
         command.arg("--data-dir").arg(directory.join("data"));
         command.args(&self.args);

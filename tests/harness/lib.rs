@@ -2,13 +2,15 @@
 //!
 //! In reading order: [`Gateway`] is the binary under test; [`Backend`], [`Lambda`] and [`RawBackend`] are what it
 //! calls; [`Client`], [`RawSocket`] and [`Request`] are who calls it; [`Table`] and [`eventually`] are how a test
-//! says what must hold. Everything listens on loopback, on a port that the system chose.
+//! says what must hold. Everything listens on loopback, on a port that the system chose; what must not happen in the
+//! machine's own network happens in a [`Namespace`].
 
 mod answer;
 mod backend;
 mod client;
 mod gateway;
 mod lambda;
+mod netns;
 mod raw;
 mod request;
 mod sigv4;
@@ -19,6 +21,7 @@ pub use backend::{Answer, Backend, Gate, Recorded};
 pub use client::{Client, Closed, Handshake, Opened};
 pub use gateway::{Exit, Gateway, GatewayCommand, check};
 pub use lambda::{Invocation, Lambda, LambdaAnswer};
+pub use netns::Namespace;
 pub use raw::{Frame, RawBackend, RawSocket, frame};
 pub use request::Request;
 pub use sigv4::{Credentials, Signer};

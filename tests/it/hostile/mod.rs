@@ -5,5 +5,6 @@ mod frames;
 mod handshake;
 mod injection;
 mod reader;
+mod vanish;
 
 const MIB: u64 = 1024 * 1024;
