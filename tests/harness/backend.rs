@@ -176,20 +176,7 @@ type Handler = Arc<dyn Fn(Recorded) -> Handling + Send + Sync>;
 struct Shared {
     ledger: Mutex<Ledger>,
     handlers: Mutex<HashMap<String, Handler>>,
-    /// While it is broken: connections and requests that came and were broken off.
-    broken: watch::Sender<bool>,
-    attempts: AtomicUsize,
-}
-
-impl Shared {
-    /// Whether to break off; counts it.
-    fn breaks_off(&self) -> bool {
-        let broken = *self.broken.borrow();
-        if broken {
-            self.attempts.fetch_add(1, Ordering::SeqCst);
-        }
-        broken
-    }
+    otherwise: Mutex<Option<Handler>>,
 }
 
 #[derive(Default)]
@@ -277,11 +264,12 @@ impl Backend {
 
     /// From now on `path` is answered by `handler`.
     pub fn on(&self, path: &str, handler: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) {
-        let handler: Handler = Arc::new(move |request| {
-            let answer = handler(&request);
-            Box::pin(async move { answer })
-        });
-        lock(&self.shared.handlers).insert(path.to_owned(), handler);
+        lock(&self.shared.handlers).insert(path.to_owned(), at_once(handler));
+    }
+
+    /// From now on paths without a handler are answered by this one.
+    pub fn otherwise(&self, handler: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) {
+        *lock(&self.shared.otherwise) = Some(at_once(handler));
     }
 
     /// From now on `path` is answered by `handler`, which may take its time.
@@ -398,6 +386,7 @@ async fn handle(
         recorded
     };
     let handler = lock(&shared.handlers).get(&recorded.path).cloned();
+    let handler = handler.or_else(|| lock(&shared.otherwise).clone());
     let answer = match handler {
         Some(handler) => handler(recorded).await,
         None => Answer::status(200),
@@ -412,6 +401,13 @@ async fn handle(
     Ok(response
         .body(Full::new(answer.body))
         .expect("handlers give legal headers"))
+}
+
+fn at_once(handler: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Handler {
+    Arc::new(move |request| {
+        let answer = handler(&request);
+        Box::pin(async move { answer })
+    })
 }
 
 /// A panicking handler must not hide the ledger from the test that reads it.

@@ -103,10 +103,12 @@ impl Namespace {
         cable().unwrap_or_else(|why: String| panic!("{why}"));
     }
 
-    /// One more address of the loopback.
-    pub fn add_address(&self, address: &str) {
-        self.ip(&["address", "add", address, "dev", "lo"])
-            .unwrap_or_else(|why| panic!("{why}"));
+    /// Makes every IPv4 address one of this network's own, and so the address where EC2 serves metadata over IPv6:
+    /// whoever connects to any of them meets who listens here.
+    pub fn answer_everywhere(&self) {
+        let routed = self.ip(&["route", "add", "local", "0.0.0.0/0", "dev", "lo"]);
+        let added = self.ip(&["address", "add", "fd00:ec2::254/128", "dev", "lo"]);
+        routed.and(added).unwrap_or_else(|why| panic!("{why}"));
     }
 
     /// From now on nothing leaves this network and nothing comes in; nobody is told, no FIN and no RST.

@@ -5,6 +5,7 @@ mod frames;
 mod handshake;
 mod injection;
 mod reader;
+mod ssrf;
 mod vanish;
 
 const MIB: u64 = 1024 * 1024;
