@@ -1,9 +1,11 @@
 //! Backends that hang, lie or never end, and what a client may see of it.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harness::{Gate, RawBackend, Table};
+use futures_util::future::join_all;
+use harness::{Gate, RawBackend, RawSocket, Table, within};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
@@ -77,6 +79,12 @@ async fn a_backend_may_answer_anything_and_its_client_sees_a_reply_or_an_error_f
         ("a length of 2 GiB", format!("{ok}Content-Length: 2147483648\r\n\r\nx").into(), None),
         ("a bad length", format!("{ok}Content-Length: x\r\n\r\nx").into(), None),
         ("a bad chunk", format!("{ok}Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n").into(), None),
+        ("a chunk that breaks off", format!("{ok}Transfer-Encoding: chunked\r\n\r\n5\r\nab").into(), None),
+        ("chunks without an end", format!("{ok}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n").into(), None),
+        ("chunks beside a length", format!("{ok}Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n").into(), Some("ok")),
+        ("two lengths", format!("{ok}Content-Length: 2\r\nContent-Length: 3\r\n\r\nokk").into(), None),
+        ("more than its length", format!("{ok}Content-Length: 2\r\n\r\nok{ok}Content-Length: 5\r\n\r\nother").into(), Some("ok")),
+        ("1,000 headers", format!("{ok}{}Content-Length: 2\r\n\r\nok", &many[..many.find("x-1000:").unwrap()]).into(), None),
         ("a chunk of 2^64", format!("{ok}Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nabc\r\n").into(), None),
         ("10,000 headers", format!("{ok}{many}Content-Length: 2\r\n\r\nok").into(), None),
         ("a header of 1 MiB", format!("{ok}x: {}\r\nContent-Length: 2\r\n\r\nok", "y".repeat(1024 * 1024)).into(), None),
@@ -113,6 +121,138 @@ async fn a_backend_may_answer_anything_and_its_client_sees_a_reply_or_an_error_f
     }
 }
 
+// G-B3: a body that is no text is a binary message.
+#[tokio::test]
+async fn a_backend_may_answer_bytes_that_are_no_text() {
+    let raw =
+        RawBackend::saying(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xfe\x00a".to_vec())
+            .await;
+    let gateway = app::start(&format!(
+        "apis:\n  chat:\n    routes:\n{}",
+        route("odd", &raw)
+    ))
+    .await;
+    let mut client = gateway.connect("/dev").await;
+    client.send_json(&json!({"action": "odd"})).await;
+    assert_eq!(client.next_binary().await, b"\xff\xfe\x00a");
+}
+
+/// A two-way route of a raw backend, with a second's patience.
+fn route(name: &str, backend: &RawBackend) -> String {
+    let url = backend.url("/");
+    format!(
+        "      {name}: {{ integration: {{ integrationType: HTTP_PROXY, integrationUri: \"{url}\", timeoutInMillis: 1000 }}, routeResponseSelectionExpression: $default }}\n"
+    )
+}
+
+/// Answers `head` and so many bytes, as fast as they are taken, and then ends with a RST.
+async fn breaking_off(head: &'static str, bytes: usize) -> RawBackend {
+    RawBackend::start(move |mut stream| async move {
+        let _ = stream.write_all(head.as_bytes()).await;
+        let block = vec![b'x'; 64 * 1024];
+        let mut left = bytes;
+        while left > 0 {
+            let next = left.min(block.len());
+            if stream.write_all(&block[..next]).await.is_err() {
+                return;
+            }
+            left -= next;
+        }
+        RawSocket::from_stream(stream).reset();
+    })
+    .await
+}
+
+// G-B3: what broken and endless answers cost while they last, and that nothing of it stays.
+#[tokio::test]
+async fn broken_answers_are_error_frames_and_their_memory_comes_back() {
+    const CALLS: usize = 16;
+    let length = "HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n";
+    let open_end = "HTTP/1.1 200 OK\r\n\r\n";
+    let chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6400000\r\n";
+    let header = "HTTP/1.1 200 OK\r\nx-long: ";
+    let mib = 1024 * 1024;
+    let backends = [
+        ("reset_at_once", breaking_off("", 0).await),
+        ("reset_in_status", breaking_off("HTTP/1.1 20", 0).await),
+        ("reset_in_header", breaking_off(header, 30 * 1024).await),
+        ("reset_before_body", breaking_off(length, 0).await),
+        ("reset_mid_body", breaking_off(length, 512 * 1024).await),
+        ("reset_mid_chunk", breaking_off(chunk, 512 * 1024).await),
+        ("reset_open_end", breaking_off(open_end, 512 * 1024).await),
+        ("hundred_mib", breaking_off(length, 100 * mib).await),
+        ("hundred_mib_chunk", breaking_off(chunk, 100 * mib).await),
+        (
+            "hundred_mib_open_end",
+            breaking_off(open_end, 100 * mib).await,
+        ),
+        ("hundred_mib_header", breaking_off(header, 100 * mib).await),
+    ];
+    let mut yaml = "apis:\n  chat:\n    routes:\n".to_owned();
+    for (name, backend) in &backends {
+        yaml += &route(name, backend);
+    }
+    let gateway = app::start(&yaml).await;
+    let mut clients = Vec::new();
+    for _ in 0..CALLS {
+        clients.push(gateway.connect("/dev").await);
+    }
+    let before = gateway.memory();
+    let mut table = Table::about("broken answers");
+    let mut peak = 0;
+    for round in 0..3 {
+        for (name, _) in &backends {
+            let sent = Instant::now();
+            for client in &mut clients {
+                client.send_json(&json!({"action": name})).await;
+            }
+            let frames = join_all(clients.iter_mut().map(harness::Client::next_text));
+            let (frames, highest) = beside(frames, || gateway.memory()).await;
+            peak = peak.max(highest);
+            for frame in frames {
+                let is_error = frame.starts_with(r#"{"message": ""#) && frame.len() < 300;
+                table.holds(
+                    &format!("{name}, round {round}"),
+                    is_error,
+                    &format!("{frame:.100}"),
+                );
+            }
+            table.holds(
+                name,
+                sent.elapsed() < Duration::from_secs(3),
+                "took too long",
+            );
+        }
+    }
+    // Each call may hold the 1 MiB that an answer may have, and a quarter of that in buffers; the process itself grows
+    // by what it had not touched yet.
+    let bound = CALLS as u64 * (MIB + MIB / 4) + 4 * MIB;
+    let during = peak.saturating_sub(before);
+    table.holds(
+        "during the calls",
+        during <= bound,
+        &format!("{during} bytes more"),
+    );
+    within(
+        Duration::from_secs(5),
+        "the memory comes back",
+        async || (gateway.memory().saturating_sub(before) <= 8 * MIB).then_some(()),
+    )
+    .await;
+}
+
+/// Awaits `work` and looks at a figure meanwhile: returns its highest value too.
+async fn beside<T>(work: impl Future<Output = T>, figure: impl Fn() -> u64) -> (T, u64) {
+    let mut work = std::pin::pin!(work);
+    let mut highest = figure();
+    loop {
+        tokio::select! {
+            done = &mut work => return (done, highest.max(figure())),
+            () = tokio::time::sleep(Duration::from_millis(2)) => highest = highest.max(figure()),
+        }
+    }
+}
+
 // G-B3, the endless ones
 #[tokio::test]
 async fn a_backend_that_never_ends_its_answer_is_cut_off() {
@@ -131,15 +271,10 @@ async fn a_backend_that_never_ends_its_answer_is_cut_off() {
         }
     })
     .await;
-    let route = |name: &str, url: String| {
-        format!(
-            "      {name}: {{ integration: {{ integrationType: HTTP_PROXY, integrationUri: \"{url}\", timeoutInMillis: 1000 }}, routeResponseSelectionExpression: $default }}\n"
-        )
-    };
     let yaml = format!(
         "apis:\n  chat:\n    routes:\n{}{}",
-        route("endless", endless.url("/")),
-        route("dripping", dripping.url("/"))
+        route("endless", &endless),
+        route("dripping", &dripping)
     );
     let gateway = app::start(&yaml).await;
     let before = gateway.memory();
