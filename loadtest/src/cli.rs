@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cleanup;
 use crate::error::LoadError;
+use crate::exhibit;
 use crate::minimal;
 use crate::plan::{self, Plan};
 use crate::report::Report;
@@ -38,6 +40,12 @@ enum Command {
         #[command(subcommand)]
         scenario: Scenario,
     },
+    /// A scenario against Wiregate, its minimal program and all peers that can do it: Pushpin, serverless-offline, nginx. Without a
+    /// scenario: all that peers take part in. loadtest/peers/install fetches them.
+    Peers {
+        #[command(subcommand)]
+        scenario: Option<Scenario>,
+    },
     /// Serves a minimal program; called by this program itself.
     #[command(hide = true)]
     Minimal {
@@ -64,9 +72,12 @@ struct Common {
         default_value = "wiregate"
     )]
     subjects: Vec<Subject>,
-    /// How often each is measured.
-    #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    runs: u32,
+    /// Where loadtest/peers/install put the peers; `loadtest/.tools` of the source tree if it is not named.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    tools: Option<PathBuf>,
+    /// How often each is measured [default: 3; once with --processes].
+    #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: Option<u32>,
     /// Seconds of each measurement.
     #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
@@ -117,7 +128,8 @@ pub(crate) fn main() -> ExitCode {
 /// True if nothing failed.
 fn run(cli: Cli) -> Result<bool, LoadError> {
     let mut common = cli.common;
-    let scenario = match cli.command {
+    let peers = matches!(cli.command, Command::Peers { .. });
+    let scenarios = match cli.command {
         Command::Minimal {
             program,
             backend,
@@ -125,34 +137,79 @@ fn run(cli: Cli) -> Result<bool, LoadError> {
         } => {
             return minimal::serve(program, backend, ask_at_connect).map(|()| true);
         }
-        Command::Scenario(scenario) => scenario,
+        Command::Scenario(scenario) => vec![scenario],
         Command::Limit { scenario } => {
             common.subjects = vec![Subject::Wiregate, Subject::Limit];
-            scenario
+            vec![scenario]
+        }
+        Command::Peers { scenario } => {
+            common.subjects = Subject::PEERS.to_vec();
+            scenario.map_or_else(exhibit::peers, |scenario| vec![scenario])
         }
     };
     let files = system::raise_open_files()
         .map_err(LoadError::system("cannot read the limit of open files"))?;
+    let named = std::mem::take(&mut common.subjects);
+    let plan = plan(&common)?;
+    let mut steps = Vec::new();
+    for scenario in scenarios {
+        let mut plan = plan.clone();
+        plan.subjects = if peers {
+            named
+                .iter()
+                .copied()
+                .filter(|subject| scenario.suits(*subject))
+                .collect()
+        } else {
+            named.clone()
+        };
+        check(&plan, &scenario, files)?;
+        steps.push((plan, scenario));
+    }
+    cleanup::watch()?;
+    let mut reports = Vec::new();
+    for (plan, scenario) in &steps {
+        let report = plan::carry_out(plan, scenario)?;
+        println!("\n{}", report.table());
+        reports.push(report);
+    }
+    write(&reports, common.json)?;
+    Ok(reports.iter().all(Report::clean))
+}
+
+/// Says what is not possible, before anything starts.
+fn check(plan: &Plan, scenario: &Scenario, files: u64) -> Result<(), LoadError> {
+    // Behind a proxy each connection has a second one, to the backend in this process.
+    let ends = if plan.subjects.contains(&Subject::Nginx) { 2 } else { 1 };
     let connections = scenario.connections();
-    if connections == 0 || connections as u64 + SPARE_FILES > files {
+    let most = files.saturating_sub(SPARE_FILES) / ends;
+    if connections == 0 || connections as u64 > most {
         return Err(LoadError::Usage(format!(
-            "{connections} connections: between 1 and {} are possible here, the limit of open files being {files}",
-            files.saturating_sub(SPARE_FILES)
+            "{connections} connections: between 1 and {most} are possible here, the limit of open files being {files}"
         )));
     }
-    if common.turns && !scenario.takes_turns() {
+    if plan.turns && !scenario.takes_turns() {
         return Err(LoadError::Usage(
             "--turns is for `route` and `push` without --open-loop".into(),
         ));
     }
-    let plan = plan(&common)?;
-    let report = plan::carry_out(&plan, &scenario)?;
-    print!("\n{}", report.table());
-    write(&report, common.json)?;
-    Ok(report
-        .trials
-        .iter()
-        .all(|trial| trial.first_failure.is_none()))
+    for &subject in &plan.subjects {
+        if !scenario.suits(subject) {
+            return Err(LoadError::Usage(match subject {
+                Subject::Limit => {
+                    "there is no minimal program for this scenario: leave `limit` out".into()
+                }
+                _ => format!("{subject} cannot do this: {}", scenario.describe()),
+            }));
+        }
+        if subject == Subject::TwoWorkers && !plan.launch.cores.is_empty() {
+            return Err(LoadError::Usage(
+                "--pin leaves the server one core, which two workers would share: leave it out for two-workers".into(),
+            ));
+        }
+        subject.check(&plan.launch)?;
+    }
+    Ok(())
 }
 
 fn plan(common: &Common) -> Result<Plan, LoadError> {
@@ -171,7 +228,7 @@ fn plan(common: &Common) -> Result<Plan, LoadError> {
     }
     Ok(Plan {
         subjects: common.subjects.clone(),
-        runs: common.runs,
+        runs: common.runs.unwrap_or(3),
         warm_up: Duration::from_secs(common.warm_up),
         length: Duration::from_secs(common.seconds),
         lanes: usize::from(common.generator_threads),
@@ -179,6 +236,7 @@ fn plan(common: &Common) -> Result<Plan, LoadError> {
         machine_cores: all_cores,
         launch: Launch {
             wiregate: common.wiregate.clone().unwrap_or_else(beside),
+            tools: common.tools.clone().unwrap_or_else(tools),
             cores,
         },
     })
@@ -189,9 +247,21 @@ fn beside() -> PathBuf {
     own.with_file_name("wiregate")
 }
 
-fn write(report: &Report, file: Option<PathBuf>) -> Result<(), LoadError> {
+/// Where the install script puts the peers.
+fn tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools")
+}
+
+/// One scenario is one object, several are a list.
+fn write(reports: &[Report], file: Option<PathBuf>) -> Result<(), LoadError> {
     let Some(file) = file else { return Ok(()) };
-    let text = format!("{:#}\n", report.json());
+    let text = match reports {
+        [report] => format!("{:#}\n", report.json()),
+        _ => format!(
+            "{:#}\n",
+            reports.iter().map(Report::json).collect::<serde_json::Value>()
+        ),
+    };
     fs::write(&file, text).map_err(LoadError::system(format!(
         "cannot write {}",
         file.display()

@@ -40,8 +40,12 @@ pub(crate) struct Request<'a> {
     pub(crate) head: Head,
     /// Path and query.
     pub(crate) path: &'a str,
-    /// `x-wiregate-connection-id`, where a gateway sent one.
+    /// `x-wiregate-connection-id`, or Pushpin's `connection-id`, where one was sent.
     pub(crate) connection_id: Option<&'a [u8]>,
+    /// True where the body is events of a WebSocket over HTTP, as Pushpin sends them.
+    pub(crate) events: bool,
+    /// The key of a request to upgrade to a WebSocket.
+    pub(crate) upgrade: Option<&'a [u8]>,
 }
 
 /// Reads a request's head; `None` while it is incomplete.
@@ -51,12 +55,18 @@ pub(crate) fn request(bytes: &[u8]) -> Result<Option<Request<'_>>, LoadError> {
     let Some(len) = complete(request.parse(bytes), bytes)? else {
         return Ok(None);
     };
-    let connection_id = value(request.headers, "x-wiregate-connection-id");
+    let connection_id = value(request.headers, "x-wiregate-connection-id")
+        .or_else(|| value(request.headers, "connection-id"));
+    let events = value(request.headers, "content-type") == Some(b"application/websocket-events");
+    // Pushpin passes the client's key on in each of its requests, which upgrade nothing.
+    let upgrade = value(request.headers, "sec-websocket-key").filter(|_| !events);
     let path = request.path.unwrap_or("/");
     Ok(Some(Request {
         head: head(0, len, request.headers)?,
         path,
         connection_id,
+        events,
+        upgrade,
     }))
 }
 
@@ -130,7 +140,18 @@ mod tests {
             (request.path, request.connection_id),
             ("/echo", Some(&b"abc="[..]))
         );
+        assert!(!request.events && request.upgrade.is_none());
         assert_eq!((request.head.body_len, request.head.keep_alive), (5, true));
+    }
+
+    #[test]
+    fn a_request_of_pushpin_or_a_proxy_is_known() {
+        let bytes = b"POST /dev HTTP/1.1\r\nConnection-Id: 7\r\nContent-Type: application/websocket-events\r\nSec-WebSocket-Key: k==\r\n\r\n";
+        let events = request(bytes).unwrap().unwrap();
+        assert_eq!((events.connection_id, events.events), (Some(&b"7"[..]), true));
+        assert_eq!(events.upgrade, None);
+        let bytes = b"GET /dev HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k==\r\n\r\n";
+        assert_eq!(request(bytes).unwrap().unwrap().upgrade, Some(&b"k=="[..]));
     }
 
     #[track_caller]

@@ -5,9 +5,12 @@
 #![allow(clippy::cast_precision_loss)]
 
 mod backend;
+mod cleanup;
 mod cli;
 mod client;
+mod echo;
 mod error;
+mod exhibit;
 mod http_head;
 mod measure;
 mod minimal;

@@ -86,11 +86,7 @@ pub(crate) struct Door {
 /// Measures all subjects in all runs.
 pub(crate) fn carry_out(plan: &Plan, scenario: &Scenario) -> Result<Report, LoadError> {
     let backend = Backend::start()?;
-    let need = Need {
-        minimal: scenario.minimal(),
-        ask_at_connect: scenario.asks_at_connect(),
-        backend: backend.address,
-    };
+    let need = scenario.need(&backend);
     let mut trials = Vec::new();
     for run in 1..=plan.runs {
         let mut subjects = plan.subjects.clone();

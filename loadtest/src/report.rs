@@ -101,6 +101,11 @@ impl Report {
         })
     }
 
+    /// True if nothing failed.
+    pub(crate) fn clean(&self) -> bool {
+        self.trials.iter().all(|trial| trial.first_failure.is_none())
+    }
+
     fn runs(&self) -> u32 {
         self.trials.iter().map(|trial| trial.run).max().unwrap_or(0)
     }

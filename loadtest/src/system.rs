@@ -81,6 +81,41 @@ pub(crate) fn raise_open_files() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// Makes this process the parent of those whose parent ends, so that what a server started can be ended and waited for.
+#[allow(unsafe_code)]
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    // SAFETY: prctl with PR_SET_CHILD_SUBREAPER takes a number and touches no memory.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) })
+}
+
+/// Kills the process `pid`; one that is gone is no error.
+#[allow(unsafe_code)]
+pub(crate) fn kill(pid: u32) {
+    if let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 1) {
+        // SAFETY: takes numbers only; a pid above 1 is one process, not a group.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+}
+
+/// Waits for the end of `pid` if it is a child, an adopted one too.
+#[allow(unsafe_code)]
+pub(crate) fn reap(pid: u32) {
+    if let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 1) {
+        // SAFETY: takes numbers and a null pointer, which waitpid allows: nobody asks for the status.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    }
+}
+
+/// The ports from which the kernel takes those of outgoing connections.
+pub(crate) fn ephemeral_ports() -> io::Result<std::ops::RangeInclusive<u16>> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+    let mut ports = text.split_ascii_whitespace().map(str::parse);
+    match (ports.next(), ports.next()) {
+        (Some(Ok(first)), Some(Ok(last))) => Ok(first..=last),
+        _ => Err(io::Error::other(format!("not a range of ports: {text}"))),
+    }
+}
+
 /// Leaves the choice of a port to connect, where the other end is known: it then has to be free for that pair only.
 #[allow(unsafe_code)]
 pub(crate) fn bind_without_port(socket: &impl AsRawFd) -> io::Result<()> {

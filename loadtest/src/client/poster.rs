@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::letter::Letter;
 use super::socket::dial;
 use crate::error::LoadError;
 use crate::http_head::{self, Head};
@@ -44,13 +45,13 @@ impl Poster {
         }
     }
 
-    /// Posts `body` to `path` and gives the status.
-    pub(crate) async fn post(&mut self, path: &str, body: &[u8]) -> Result<u16, LoadError> {
+    /// Posts `body` in `letter` and gives the status.
+    pub(crate) async fn post(&mut self, letter: &Letter, body: &[u8]) -> Result<u16, LoadError> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => dial(self.to, self.from).await?,
         };
-        self.write_request(path, body);
+        self.write_request(letter, body);
         stream
             .write_all(&self.request)
             .await
@@ -66,15 +67,17 @@ impl Poster {
         Ok(head.status)
     }
 
-    fn write_request(&mut self, path: &str, body: &[u8]) {
-        let len = body.len().to_string();
+    fn write_request(&mut self, letter: &Letter, body: &[u8]) {
+        let len = (letter.head.len() + body.len() + letter.tail.len()).to_string();
         let parts = [
             b"POST ",
-            path.as_bytes(),
+            letter.path.as_bytes(),
             self.headers.as_bytes(),
             len.as_bytes(),
             b"\r\n\r\n",
+            letter.head.as_bytes(),
             body,
+            letter.tail.as_bytes(),
         ];
         self.request.clear();
         for part in parts {

@@ -1,6 +1,7 @@
 //! A WebSocket client that costs next to nothing: frames are encoded once by the caller, and an idle socket keeps no buffer.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,6 +50,18 @@ pub(crate) async fn dial(to: SocketAddr, from: IpAddr) -> Result<TcpStream, Load
     Ok(stream)
 }
 
+/// The request of an upgrade. Each has a key of its own: serverless-offline tells connections apart by it.
+pub(crate) fn upgrade_request(path: &str, to: SocketAddr) -> Vec<u8> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    // 22 characters of base64 are 16 bytes if the last leaves its low four bits free.
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {to}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {number:021}A==\r\n\r\n"
+    )
+    .into_bytes()
+}
+
 /// One open WebSocket.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -69,12 +82,8 @@ impl Socket {
 
     async fn upgrade(to: SocketAddr, path: &str, from: IpAddr) -> Result<Self, LoadError> {
         let mut stream = dial(to, from).await?;
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {to}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
         stream
-            .write_all(request.as_bytes())
+            .write_all(&upgrade_request(path, to))
             .await
             .map_err(LoadError::system("the upgrade was not sent"))?;
         let mut inbox = Vec::with_capacity(READ);
@@ -157,6 +166,36 @@ impl Socket {
             self.rest();
         };
         Ok(&self.inbox[payload])
+    }
+
+    /// Sends a ping and waits for its pong; a message in between is an error.
+    pub(crate) async fn ping(&mut self) -> Result<(), LoadError> {
+        self.rest();
+        self.send(&frame::masked(frame::PING, b"there?")).await?;
+        loop {
+            let Some(header) = self.whole_frame()? else {
+                self.read().await?;
+                continue;
+            };
+            let payload = header.payload();
+            self.taken = payload.end;
+            match header.opcode {
+                frame::PONG => {
+                    self.rest();
+                    return Ok(());
+                }
+                frame::PING => {
+                    let pong = frame::masked(frame::PONG, &self.inbox[payload]);
+                    self.send(&pong).await?;
+                }
+                other => {
+                    return Err(LoadError::protocol(format!(
+                        "a frame of opcode {other} in place of a pong"
+                    )));
+                }
+            }
+            self.rest();
+        }
     }
 
     /// Forgets what was given out, and the buffer with it once it is empty: for sockets that now stay idle.

@@ -132,19 +132,24 @@ pub(crate) fn resident_bytes(pids: &[u32]) -> u64 {
         .sum()
 }
 
-/// `root` and all processes that descend from it.
+/// `root`, all processes that descend from it, and those left of its process group, where it leads one.
 pub(crate) fn family(root: u32) -> Result<Vec<u32>, LoadError> {
     let entries = fs::read_dir("/proc").map_err(LoadError::system("cannot read /proc"))?;
-    let parents: Vec<(u32, u32)> = entries
+    let stats: Vec<(u32, Stat)> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
         .filter_map(|pid| {
-            Some((
-                pid,
-                Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?.parent,
-            ))
+            let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            Some((pid, Stat::parse(&text)?))
         })
         .collect();
-    Ok(descend(root, &parents))
+    let parents: Vec<(u32, u32)> = stats.iter().map(|(pid, stat)| (*pid, stat.parent)).collect();
+    let mut family = descend(root, &parents);
+    for (pid, stat) in stats {
+        if stat.group == root && !family.contains(&pid) {
+            family.push(pid);
+        }
+    }
+    Ok(family)
 }
 
 fn descend(root: u32, parents: &[(u32, u32)]) -> Vec<u32> {
@@ -166,6 +171,7 @@ fn descend(root: u32, parents: &[(u32, u32)]) -> Vec<u32> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stat {
     parent: u32,
+    group: u32,
     user_ticks: u64,
     system_ticks: u64,
 }
@@ -175,10 +181,11 @@ impl Stat {
         // The second field is the name in parentheses, and a name may itself hold spaces and parentheses.
         let (_, after_name) = text.rsplit_once(')')?;
         let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
-        // Field 3, the state, is the first here: ppid is field 4, utime 14, stime 15.
+        // Field 3, the state, is the first here: ppid is field 4, pgrp 5, utime 14, stime 15.
         let field = |number: usize| fields.get(number - 3);
         Some(Self {
             parent: field(4)?.parse().ok()?,
+            group: field(5)?.parse().ok()?,
             user_ticks: field(14)?.parse().ok()?,
             system_ticks: field(15)?.parse().ok()?,
         })
@@ -204,6 +211,7 @@ mod tests {
             Stat::parse(STAT),
             Some(Stat {
                 parent: 17,
+                group: 4711,
                 user_ticks: 250,
                 system_ticks: 75
             })

@@ -6,7 +6,7 @@ mod pool;
 mod push;
 mod route;
 mod shared;
-mod upgrade;
+pub(crate) mod upgrade;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -36,7 +36,7 @@ pub(super) async fn read_key(stream: &mut TcpStream) -> Result<Vec<u8>, LoadErro
 }
 
 /// Answers with the 101.
-pub(super) async fn accept(stream: &mut TcpStream, key: &[u8]) -> Result<(), LoadError> {
+pub(crate) async fn accept(stream: &mut TcpStream, key: &[u8]) -> Result<(), LoadError> {
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {}\r\n\r\n",
         derive_accept_key(key)

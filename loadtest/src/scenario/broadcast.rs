@@ -7,7 +7,7 @@ use clap::Args;
 use futures_util::future::try_join_all;
 use tokio::time::timeout;
 
-use super::push::{self, Targets};
+use super::push::{self, Stamped, Targets};
 use crate::client::poster::Poster;
 use crate::client::socket::source;
 use crate::error::LoadError;
@@ -86,26 +86,26 @@ impl Broadcast {
 }
 
 async fn run(broadcast: Broadcast, targets: Targets, mut lane: Lane) -> Result<(), LoadError> {
-    let (sockets, paths) = targets.open(0..broadcast.connections).await?;
+    let (sockets, letters) = targets.open(0..broadcast.connections).await?;
     lane.meter.ready.store(true, Ordering::Release);
     lane.reach(Phase::WarmUp).await;
     let _listeners = push::listen(sockets, &lane);
-    let posters = broadcast.posters.clamp(1, paths.len());
+    let posters = broadcast.posters.clamp(1, letters.len());
     let mut posters: Vec<Poster> = (0..posters)
         .map(|number| Poster::new(targets.management, source(number), true))
         .collect();
-    let mut body = push::stamped(broadcast.payload as usize);
+    let mut body = Stamped::new(broadcast.payload as usize, targets.manner);
     while lane.phase() != Phase::Done {
         let since = Instant::now();
-        push::write_stamp(&mut body, since.duration_since(lane.epoch));
-        let awaited = lane.meter.delivered.load(Ordering::Relaxed) + paths.len() as u64;
+        body.stamp(since.duration_since(lane.epoch));
+        let awaited = lane.meter.delivered.load(Ordering::Relaxed) + letters.len() as u64;
         let step = posters.len();
         let shares = posters.iter_mut().enumerate().map(|(first, poster)| {
-            let (paths, body, lane) = (&paths, &body, &lane);
+            let (letters, body, lane) = (&letters, &body.bytes, &lane);
             async move {
-                for path in paths.iter().skip(first).step_by(step) {
-                    match poster.post(path, body).await? {
-                        200 => lane.meter.answered.fetch_add(1, Ordering::Relaxed),
+                for letter in letters.iter().skip(first).step_by(step) {
+                    match poster.post(letter, body).await? {
+                        200 | 204 => lane.meter.answered.fetch_add(1, Ordering::Relaxed),
                         status => {
                             return Err(LoadError::protocol(format!(
                                 "a push was answered with {status}"

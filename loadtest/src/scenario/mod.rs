@@ -15,7 +15,8 @@ use clap::Subcommand;
 use crate::error::LoadError;
 use crate::measure::crew::{Begun, Window};
 use crate::plan::{Finding, Stage};
-use crate::subject::Minimal;
+use crate::backend::Backend;
+use crate::subject::{Minimal, Need, Subject};
 
 /// What can be measured, each with its own settings.
 #[derive(Debug, Clone, Subcommand)]
@@ -75,9 +76,42 @@ impl Scenario {
         }
     }
 
-    /// True if the backend is asked before each 101.
-    pub(crate) fn asks_at_connect(&self) -> bool {
-        matches!(self, Self::Connect(connect) if connect.backend)
+    /// What it needs of its subject.
+    pub(crate) fn need(&self, backend: &Backend) -> Need {
+        Need {
+            minimal: self.minimal(),
+            ask_at_connect: matches!(self, Self::Connect(connect) if connect.backend),
+            push: matches!(
+                self,
+                Self::Push(_) | Self::Broadcast(_) | Self::Mixed(_) | Self::SlowReader(_)
+            ),
+            http2: matches!(self, Self::Route(route) if route.http2),
+            ..Need::plain(backend)
+        }
+    }
+
+    /// True if `subject` can do its work.
+    pub(crate) fn suits(&self, subject: Subject) -> bool {
+        match subject {
+            _ if subject.is_wiregate() => true,
+            Subject::Limit => self.minimal().is_some(),
+            Subject::Nginx => match self {
+                // A proxy has nothing to be pushed at, and asks nobody but its one upstream.
+                Self::Route(route) => !route.http2,
+                Self::Connect(connect) => !connect.backend,
+                Self::Idle(_) => true,
+                _ => false,
+            },
+            // Both call something before each 101, and cannot do without.
+            _ => match self {
+                Self::Route(route) => !route.http2,
+                Self::Connect(connect) => connect.backend,
+                // Pushpin closes on a message beyond its buffers.
+                Self::Idle(idle) => idle.large == 0 || subject == Subject::ServerlessOffline,
+                Self::Push(_) | Self::Broadcast(_) => true,
+                _ => false,
+            },
+        }
     }
 
     /// Connections that it opens at once.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::pace::{self, Pace};
 use super::{open, share};
 use crate::client::frame;
+use crate::client::letter::{Letter, Manner};
 use crate::client::poster::Poster;
 use crate::client::socket::{Socket, source};
 use crate::error::LoadError;
@@ -111,31 +112,25 @@ pub(super) fn lost<'a>(meters: impl IntoIterator<Item = &'a Arc<Meter>>) -> f64 
 pub(super) struct Targets {
     pub(super) door: Door,
     pub(super) management: std::net::SocketAddr,
-    /// The path of a push to `{id}`.
-    path: Arc<str>,
+    pub(super) manner: Manner,
 }
 
 impl Targets {
     pub(super) fn of(stage: &Stage<'_>) -> Self {
-        let path = stage.running.push_path("{id}").into();
         Self {
             door: stage.door(),
             management: stage.running.management,
-            path,
+            manner: stage.running.manner,
         }
     }
 
-    fn path(&self, id: &str) -> String {
-        self.path.replace("{id}", &id.replace('=', "%3D"))
-    }
-
-    /// Opens sockets; gives each with the path at which it is pushed to.
+    /// Opens sockets; gives each with how it is pushed to.
     pub(super) async fn open(
         &self,
         numbers: Range<usize>,
-    ) -> Result<(Vec<Socket>, Vec<String>), LoadError> {
+    ) -> Result<(Vec<Socket>, Vec<Letter>), LoadError> {
         let sockets = open::sockets(&self.door, numbers).await?;
-        let named: Vec<(Socket, String)> = stream::iter(sockets)
+        let named: Vec<(Socket, Letter)> = stream::iter(sockets)
             .map(|socket| self.name(socket))
             .buffer_unordered(64)
             .try_collect()
@@ -143,7 +138,7 @@ impl Targets {
         Ok(named.into_iter().unzip())
     }
 
-    async fn name(&self, mut socket: Socket) -> Result<(Socket, String), LoadError> {
+    async fn name(&self, mut socket: Socket) -> Result<(Socket, Letter), LoadError> {
         socket
             .send(&frame::masked(frame::TEXT, br#"{"action":"whoami"}"#))
             .await?;
@@ -152,7 +147,7 @@ impl Targets {
             return Err(LoadError::protocol(format!("not a connection id: {id}")));
         }
         socket.rest();
-        Ok((socket, self.path(&id)))
+        Ok((socket, self.manner.letter(&id)))
     }
 }
 
@@ -163,10 +158,10 @@ pub(super) async fn run(
     lanes: usize,
     mut lane: Lane,
 ) -> Result<(), LoadError> {
-    let (sockets, paths) = targets.open(share(push.connections, number, lanes)).await?;
+    let (sockets, letters) = targets.open(share(push.connections, number, lanes)).await?;
     let posters = share(push.posters(), number, lanes);
     lane.meter.ready.store(true, Ordering::Release);
-    if paths.is_empty() || posters.is_empty() {
+    if letters.is_empty() || posters.is_empty() {
         return Ok(());
     }
     lane.reach(Phase::WarmUp).await;
@@ -174,7 +169,7 @@ pub(super) async fn run(
     let mut tasks = JoinSet::new();
     let posts = Posts {
         targets,
-        paths: paths.into(),
+        letters: letters.into(),
         keep_alive: !push.connection_per_post,
         payload: push.payload as usize,
         rate: push.open_loop.map(|rate| f64::from(rate) / lanes as f64),
@@ -226,7 +221,7 @@ async fn hear(mut socket: Socket, lane: Lane) -> Result<(), LoadError> {
 #[derive(Debug, Clone)]
 pub(super) struct Posts {
     pub(super) targets: Targets,
-    pub(super) paths: Arc<[String]>,
+    pub(super) letters: Arc<[Letter]>,
     pub(super) keep_alive: bool,
     pub(super) payload: usize,
     pub(super) rate: Option<f64>,
@@ -263,17 +258,18 @@ impl Posts {
         mut lane: Lane,
     ) -> Result<(), LoadError> {
         let mut poster = Poster::new(self.targets.management, source(number), self.keep_alive);
-        let mut body = stamped(self.payload);
-        let mut next = first % self.paths.len();
+        let mut body = Stamped::new(self.payload, self.targets.manner);
+        let mut next = first % self.letters.len();
         while let Some(since) = pace.next(&mut lane).await {
-            write_stamp(&mut body, since.saturating_duration_since(lane.epoch));
-            match poster.post(&self.paths[next], &body).await? {
-                200 => lane.answered(since),
+            body.stamp(since.saturating_duration_since(lane.epoch));
+            match poster.post(&self.letters[next], &body.bytes).await? {
+                // 204 is what serverless-offline says.
+                200 | 204 => lane.answered(since),
                 status => lane
                     .meter
                     .fail(format!("a push was answered with {status}")),
             }
-            next = (next + step) % self.paths.len();
+            next = (next + step) % self.letters.len();
         }
         Ok(())
     }
@@ -282,21 +278,39 @@ impl Posts {
 const HEAD: &str = r#"{"action":"push","sent":""#;
 const DIGITS: usize = 19;
 
-/// A message of `len` bytes with room for its time.
-pub(super) fn stamped(len: usize) -> Vec<u8> {
-    let (middle, tail) = (r#"","text":""#, r#""}"#);
-    let text = "x".repeat(len.saturating_sub(HEAD.len() + DIGITS + middle.len() + tail.len()));
-    [HEAD, &"0".repeat(DIGITS), middle, &text, tail]
-        .concat()
-        .into_bytes()
+/// A message with room for its time.
+#[derive(Debug)]
+pub(super) struct Stamped {
+    /// As it is posted.
+    pub(super) bytes: Vec<u8>,
+    /// Where the time stands.
+    at: usize,
 }
 
-/// Writes nanoseconds since the lane's epoch.
-pub(super) fn write_stamp(body: &mut [u8], at: Duration) {
-    let mut left = at.as_nanos() as u64;
-    for digit in body[HEAD.len()..HEAD.len() + DIGITS].iter_mut().rev() {
-        *digit = b'0' + (left % 10) as u8;
-        left /= 10;
+impl Stamped {
+    /// Of `len` bytes on the socket; on the way there it may have to be escaped.
+    pub(super) fn new(len: usize, manner: Manner) -> Self {
+        let (middle, tail) = (r#"","text":""#, r#""}"#);
+        let text = "x".repeat(len.saturating_sub(HEAD.len() + DIGITS + middle.len() + tail.len()));
+        let rest = ["0".repeat(DIGITS).as_str(), middle, &text, tail].concat();
+        let (head, rest) = if manner.escapes() {
+            (HEAD.replace('"', r#"\""#), rest.replace('"', r#"\""#))
+        } else {
+            (HEAD.to_owned(), rest)
+        };
+        Self {
+            at: head.len(),
+            bytes: (head + &rest).into_bytes(),
+        }
+    }
+
+    /// Writes nanoseconds since the lane's epoch.
+    pub(super) fn stamp(&mut self, at: Duration) {
+        let mut left = at.as_nanos() as u64;
+        for digit in self.bytes[self.at..self.at + DIGITS].iter_mut().rev() {
+            *digit = b'0' + (left % 10) as u8;
+            left /= 10;
+        }
     }
 }
 
@@ -315,12 +329,26 @@ mod tests {
 
     #[test]
     fn a_stamp_reads_back() {
-        let mut body = stamped(91);
-        assert_eq!(body.len(), 91);
+        let mut body = Stamped::new(91, Manner::Callback(""));
+        assert_eq!(body.bytes.len(), 91);
         let at = Duration::new(3, 141_592_653);
-        write_stamp(&mut body, at);
-        assert_eq!(read_stamp(&body), Some(at));
-        assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
+        body.stamp(at);
+        assert_eq!(read_stamp(&body.bytes), Some(at));
+        assert!(serde_json::from_slice::<serde_json::Value>(&body.bytes).is_ok());
+    }
+
+    #[test]
+    fn what_is_published_inside_json_comes_out_the_same() {
+        let at = Duration::new(3, 141_592_653);
+        let (mut plain, mut inside) = (
+            Stamped::new(91, Manner::Callback("")),
+            Stamped::new(91, Manner::Publish),
+        );
+        plain.stamp(at);
+        inside.stamp(at);
+        let string = [b"\"", &inside.bytes[..], b"\""].concat();
+        let read: String = serde_json::from_slice(&string).unwrap();
+        assert_eq!(read.as_bytes(), plain.bytes);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::push::{self, Push, Targets};
+use super::push::{self, Push, Stamped, Targets};
 use crate::client::poster::Poster;
 use crate::client::socket::source;
 use crate::error::LoadError;
@@ -171,16 +171,16 @@ async fn stuff(
     mut lane: Lane,
 ) -> Result<(), LoadError> {
     // Held, not read.
-    let (_sockets, paths) = targets.open(0..stalled).await?;
+    let (_sockets, letters) = targets.open(0..stalled).await?;
     lane.meter.ready.store(true, Ordering::Release);
     lane.reach(Phase::WarmUp).await;
     let mut poster = Poster::new(targets.management, source(0), true);
-    let body = push::stamped(BULK);
+    let body = Stamped::new(BULK, targets.manner);
     let start = Instant::now();
-    let mut refused = vec![false; paths.len()];
+    let mut refused = vec![false; letters.len()];
     while lane.phase() != Phase::Done {
-        for (path, refused) in paths.iter().zip(&mut refused) {
-            let status = poster.post(path, &body).await?;
+        for (letter, refused) in letters.iter().zip(&mut refused) {
+            let status = poster.post(letter, &body.bytes).await?;
             let known = STATUSES.iter().any(|(of, _)| *of == status);
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             *found
@@ -192,7 +192,7 @@ async fn stuff(
             }
             *refused |= status != 200;
             if !*refused {
-                found.accepted += body.len() as u64;
+                found.accepted += body.bytes.len() as u64;
             }
         }
         if refused.iter().all(|refused| *refused) {

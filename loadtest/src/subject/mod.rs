@@ -1,10 +1,14 @@
-//! What is put under load: Wiregate, and the minimal programs that show where the limit of this machine is.
+//! What is put under load: Wiregate, the minimal programs that show where the limit of this machine is, and the peers.
 //!
 //! A further subject (another gateway, a proxy) is one more name in `Subject`, one arm in `start`, and a file that builds its
 //! command and tells its endpoints; scenarios and reports know subjects only through `Running`.
 
 mod limit;
+mod nginx;
+mod peer;
+mod pushpin;
 mod server;
+mod serverless;
 mod wiregate;
 
 use std::fmt;
@@ -13,24 +17,58 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use crate::backend::Backend;
+use crate::client::letter::Manner;
 use crate::error::LoadError;
+pub(crate) use server::Process;
 use server::Server;
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Subject {
-    /// The gateway itself.
+    /// The gateway itself, with a thread for each core that it may use.
     Wiregate,
+    /// The gateway with one thread.
+    OneWorker,
+    /// The gateway with two threads.
+    TwoWorkers,
     /// The minimal program for the scenario.
     Limit,
+    /// Pushpin: WebSocket over HTTP, and its port for publishing.
+    Pushpin,
+    /// serverless-offline with functions in its own process.
+    ServerlessOffline,
+    /// nginx as a plain WebSocket proxy, without any HTTP behind it.
+    Nginx,
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Wiregate => "wiregate",
+            Self::OneWorker => "one-worker",
+            Self::TwoWorkers => "two-workers",
             Self::Limit => "limit",
+            Self::Pushpin => "pushpin",
+            Self::ServerlessOffline => "serverless-offline",
+            Self::Nginx => "nginx",
         })
+    }
+}
+
+impl Subject {
+    /// All that `loadtest peers` takes, in the order of the table.
+    pub(crate) const PEERS: [Self; 5] = [
+        Self::Wiregate,
+        Self::Limit,
+        Self::Pushpin,
+        Self::ServerlessOffline,
+        Self::Nginx,
+    ];
+
+    /// True for Wiregate, however many threads it has.
+    pub(crate) fn is_wiregate(self) -> bool {
+        matches!(self, Self::Wiregate | Self::OneWorker | Self::TwoWorkers)
     }
 }
 
@@ -52,8 +90,14 @@ pub(crate) struct Need {
     pub(crate) minimal: Option<Minimal>,
     /// True where the backend is asked before a connection opens.
     pub(crate) ask_at_connect: bool,
+    /// True where connections are pushed to.
+    pub(crate) push: bool,
+    /// True where the gateway speaks HTTP/2 with the backend.
+    pub(crate) http2: bool,
     /// Where routes lead.
     pub(crate) backend: SocketAddr,
+    /// The same backend for HTTP/2 by prior knowledge.
+    pub(crate) http2_backend: SocketAddr,
 }
 
 /// How subjects are started.
@@ -61,6 +105,8 @@ pub(crate) struct Need {
 pub(crate) struct Launch {
     /// The gateway's binary.
     pub(crate) wiregate: PathBuf,
+    /// Where `loadtest/peers/install` put the peers.
+    pub(crate) tools: PathBuf,
     /// Cores for the server; none: anywhere.
     pub(crate) cores: Vec<usize>,
 }
@@ -74,31 +120,64 @@ pub(crate) struct Running {
     pub(crate) path: String,
     /// Where pushes are posted.
     pub(crate) management: SocketAddr,
+    /// How a push is worded.
+    pub(crate) manner: Manner,
     server: Server,
 }
 
+impl Need {
+    /// Routes that lead to `backend`, and nothing else.
+    pub(crate) fn plain(backend: &Backend) -> Self {
+        Self {
+            minimal: None,
+            ask_at_connect: false,
+            push: false,
+            http2: false,
+            backend: backend.address,
+            http2_backend: backend.http2,
+        }
+    }
+}
+
 impl Subject {
+    /// Says what is missing, before anything starts.
+    pub(crate) fn check(self, launch: &Launch) -> Result<(), LoadError> {
+        match self {
+            Self::Wiregate | Self::OneWorker | Self::TwoWorkers => wiregate::find(launch).map(drop),
+            Self::Limit => Ok(()),
+            Self::Pushpin => pushpin::check(launch),
+            Self::ServerlessOffline => serverless::check(launch),
+            Self::Nginx => nginx::check(launch),
+        }
+    }
+
     /// Starts it and waits until it answers.
     pub(crate) fn start(self, launch: &Launch, need: &Need) -> Result<Running, LoadError> {
+        let (path, manner) = match self {
+            Self::Pushpin => (pushpin::path(need), Manner::Publish),
+            Self::ServerlessOffline => ("/dev", Manner::Callback("")),
+            _ => ("/dev", Manner::Callback("/dev")),
+        };
         let server = match self {
-            Self::Wiregate => wiregate::start(launch, need)?,
+            Self::Wiregate => wiregate::start(launch, need, 0)?,
+            Self::OneWorker => wiregate::start(launch, need, 1)?,
+            Self::TwoWorkers => wiregate::start(launch, need, 2)?,
             Self::Limit => limit::start(launch, need)?,
+            Self::Pushpin => pushpin::start(launch, need)?,
+            Self::ServerlessOffline => serverless::start(launch, path)?,
+            Self::Nginx => nginx::start(launch, need, path)?,
         };
         Ok(Running {
             public: server.public,
-            path: "/dev".into(),
+            path: path.into(),
             management: server.management,
+            manner,
             server,
         })
     }
 }
 
 impl Running {
-    /// The path at which a push to the connection `id` is posted; `=` is encoded, as the AWS SDKs do.
-    pub(crate) fn push_path(&self, id: &str) -> String {
-        format!("{}/@connections/{}", self.path, id.replace('=', "%3D"))
-    }
-
     /// The subject's processes, all that descend from it included.
     pub(crate) fn pids(&self) -> Result<Vec<u32>, LoadError> {
         self.server.pids()

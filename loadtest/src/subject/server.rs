@@ -1,21 +1,26 @@
 //! A server process: started, heard until it is ready, stopped by its pid.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::cleanup;
+use crate::client::socket;
 use crate::error::LoadError;
 use crate::measure::processes;
 use crate::system;
 
 /// Time that a server has to say that it is ready.
 const START: Duration = Duration::from_secs(20);
+/// The same for a server that says nothing of itself: node starts slowly on a busy machine.
+const SLOW_START: Duration = Duration::from_secs(60);
 /// Lines of a server's log that a failure shows.
 const LAST_LINES: usize = 8;
 
@@ -34,6 +39,7 @@ impl Folder {
             "cannot create {}",
             path.display()
         )))?;
+        cleanup::note_folder(&path);
         Ok(Self(path))
     }
 
@@ -47,6 +53,7 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // A folder that stays behind in /tmp harms nobody.
         let _ = fs::remove_dir_all(&self.0);
+        cleanup::forget_folder(&self.0);
     }
 }
 
@@ -61,15 +68,42 @@ pub(crate) struct Server {
     folder: Folder,
 }
 
-/// Ends the process when it is dropped, on every way out.
+/// Ends the process, and all that descend from it, when it is dropped: on every way out.
 #[derive(Debug)]
-struct Process(Child);
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts `command` on `cores` (none: anywhere).
+    pub(crate) fn start(mut command: Command, cores: &[usize]) -> Result<Self, LoadError> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        system::tie(&mut command, cores);
+        // A group of its own: those it starts are known by it even after it has ended, and Ctrl-C is ours to pass on.
+        command.process_group(0);
+        let child = command
+            .spawn()
+            .map_err(LoadError::system(format!("cannot start {name}")))?;
+        cleanup::note_process(child.id());
+        Ok(Self(child))
+    }
+
+    /// Its pid.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The child itself, for its pipes.
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
         // Killed, not asked: what is under load holds nothing that matters, and this cannot take long.
-        let _ = self.0.kill();
+        let ended = matches!(self.0.try_wait(), Ok(Some(_)));
+        cleanup::end_family(self.0.id(), ended);
         let _ = self.0.wait();
+        cleanup::forget_process(self.0.id());
     }
 }
 
@@ -81,20 +115,15 @@ impl Server {
         folder: Folder,
     ) -> Result<Self, LoadError> {
         let name = command.get_program().to_string_lossy().into_owned();
-        let log = File::create(folder.path().join("log"))
-            .map_err(LoadError::system("cannot create a log"))?;
+        let log = log(&folder)?;
         command
             .env_clear()
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
-        system::tie(&mut command, cores);
-        let mut child = command
-            .spawn()
-            .map_err(LoadError::system(format!("cannot start {name}")))?;
-        let stdout = child.stdout.take();
-        let process = Process(child);
+        let mut process = Process::start(command, cores)?;
+        let stdout = process.child().stdout.take();
         let (tell, told) = mpsc::channel();
         if let Some(stdout) = stdout {
             // Reads to the end, so that the server never waits for room in the pipe; ends with the server.
@@ -120,15 +149,72 @@ impl Server {
         })
     }
 
+    /// Starts `command`, whose addresses are known, and tries to open a WebSocket at `path` until one opens. The command's
+    /// environment is its own affair.
+    pub(crate) fn start_and_try(
+        mut command: Command,
+        cores: &[usize],
+        folder: Folder,
+        (public, management): (SocketAddr, SocketAddr),
+        path: &str,
+    ) -> Result<Self, LoadError> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let log = log(&folder)?;
+        let both = log
+            .try_clone()
+            .map_err(LoadError::system("cannot share a log"))?;
+        command
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(both)
+            .stderr(log);
+        let mut process = Process::start(command, cores)?;
+        let since = Instant::now();
+        while !opens(public, path) {
+            let ended = matches!(process.child().try_wait(), Ok(Some(_)) | Err(_));
+            if ended || since.elapsed() > SLOW_START {
+                return Err(LoadError::Trial(format!(
+                    "{name} ended, or opened no WebSocket within {SLOW_START:?}. Its log ends:\n{}",
+                    tail(folder.path())
+                )));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(Self {
+            public,
+            management,
+            process,
+            folder,
+        })
+    }
+
     /// Its pid, and those of all that descend from it.
     pub(crate) fn pids(&self) -> Result<Vec<u32>, LoadError> {
-        processes::family(self.process.0.id())
+        processes::family(self.process.id())
     }
 
     /// The end of its log.
     pub(crate) fn last_words(&self) -> String {
         tail(self.folder.path())
     }
+}
+
+fn log(folder: &Folder) -> Result<File, LoadError> {
+    File::create(folder.path().join("log")).map_err(LoadError::system("cannot create a log"))
+}
+
+/// True if an upgrade at `path` is answered with 101.
+fn opens(public: SocketAddr, path: &str) -> bool {
+    let attempt = || -> std::io::Result<bool> {
+        let limit = Duration::from_secs(2);
+        let mut stream = TcpStream::connect_timeout(&public, limit)?;
+        stream.set_read_timeout(Some(limit))?;
+        stream.write_all(&socket::upgrade_request(path, public))?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer)?;
+        Ok(answer == *b"HTTP/1.1 101")
+    };
+    attempt().unwrap_or(false)
 }
 
 fn tail(folder: &Path) -> String {

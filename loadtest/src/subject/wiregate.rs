@@ -1,27 +1,33 @@
 //! Wiregate as a subject: its settings for a scenario, and the command that serves them.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::server::{Folder, Server};
 use super::{Launch, Need};
 use crate::error::LoadError;
 
-/// Starts the gateway with one API whose stage is `dev`.
-pub(crate) fn start(launch: &Launch, need: &Need) -> Result<Server, LoadError> {
+/// The gateway's binary; an error that says how to build it.
+pub(super) fn find(launch: &Launch) -> Result<PathBuf, LoadError> {
     if !launch.wiregate.is_file() {
         return Err(LoadError::Usage(format!(
             "there is no {}: build it with `cargo build --release -p wiregate`, or name it with --wiregate",
             launch.wiregate.display()
         )));
     }
-    let binary = launch
+    launch
         .wiregate
         .canonicalize()
-        .map_err(LoadError::system("cannot find the gateway"))?;
+        .map_err(LoadError::system("cannot find the gateway"))
+}
+
+/// Starts the gateway with one API whose stage is `dev`, on so many `workers` (0: one for each core that it may use).
+pub(super) fn start(launch: &Launch, need: &Need, workers: usize) -> Result<Server, LoadError> {
+    let binary = find(launch)?;
     let folder = Folder::new()?;
     let file = folder.path().join("wiregate.yaml");
-    fs::write(&file, settings(need)).map_err(LoadError::system("cannot write wiregate.yaml"))?;
+    fs::write(&file, settings(need, workers)).map_err(LoadError::system("cannot write wiregate.yaml"))?;
     let mut command = Command::new(binary);
     command.arg("serve").arg("--config").arg(&file);
     command.args([
@@ -33,21 +39,25 @@ pub(crate) fn start(launch: &Launch, need: &Need) -> Result<Server, LoadError> {
     Server::start(command, &launch.cores, folder)
 }
 
-fn settings(need: &Need) -> String {
-    let backend = need.backend;
+fn settings(need: &Need, workers: usize) -> String {
+    let (backend, version) = if need.http2 {
+        (need.http2_backend, ", httpVersion: \"2\"")
+    } else {
+        (need.backend, "")
+    };
     let two_way = |name: &str| {
         format!(
-            "      {name}:\n        integration: {{ integrationType: HTTP_PROXY, integrationUri: \"http://{backend}/{name}\" }}\n        \
+            "      {name}:\n        integration: {{ integrationType: HTTP_PROXY, integrationUri: \"http://{backend}/{name}\"{version} }}\n        \
              routeResponseSelectionExpression: $default\n"
         )
     };
     let connect = if need.ask_at_connect {
-        format!("      $connect: http://{backend}/connect\n")
+        format!("      $connect: http://{}/connect\n", need.backend)
     } else {
         String::new()
     };
     format!(
-        "server: {{ watch: false }}\napis:\n  load:\n    routes:\n{connect}{}{}",
+        "server: {{ watch: false, workers: {workers} }}\napis:\n  load:\n    routes:\n{connect}{}{}",
         two_way("echo"),
         two_way("whoami")
     )
@@ -62,11 +72,17 @@ mod tests {
         let mut need = Need {
             minimal: None,
             ask_at_connect: false,
+            push: false,
+            http2: false,
             backend: "127.0.0.1:9".parse().unwrap(),
+            http2_backend: "127.0.0.1:8".parse().unwrap(),
         };
-        assert!(settings(&need).contains("integrationUri: \"http://127.0.0.1:9/echo\""));
-        assert!(!settings(&need).contains("$connect"));
+        assert!(settings(&need, 0).contains("integrationUri: \"http://127.0.0.1:9/echo\" }"));
+        assert!(!settings(&need, 0).contains("$connect"));
         need.ask_at_connect = true;
-        assert!(settings(&need).contains("\n      $connect: http://127.0.0.1:9/connect\n"));
+        assert!(settings(&need, 0).contains("\n      $connect: http://127.0.0.1:9/connect\n"));
+        need.http2 = true;
+        assert!(settings(&need, 2).contains("\"http://127.0.0.1:8/echo\", httpVersion: \"2\" }"));
+        assert!(settings(&need, 2).contains("workers: 2"));
     }
 }

@@ -1,0 +1,3 @@
+//! temp
+use crate::scenario::Scenario;
+pub(crate) fn peers() -> Vec<Scenario> { Vec::new() }
