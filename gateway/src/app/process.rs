@@ -16,7 +16,7 @@ use super::workers::{self, Shared};
 use crate::config::{Config, ConfigErrors, Diagnostic, Loaded, LogFormat, Overrides, Watcher};
 use crate::env;
 use crate::integration::http::TlsRoots;
-use crate::listen::{self, Budget, Handshakes, Port};
+use crate::listen::{self, Budget, Handshakes, Port, TlsOffer};
 use crate::node::{Node, Owed, Report, Sessions, Stages};
 use crate::observe::{AccessLog, Observe};
 
@@ -128,6 +128,8 @@ impl Process {
         let mut warnings = loaded.warnings.clone();
         warnings.extend(deployment.warnings.iter().cloned());
         deployment.deploy(&stages, &observe.metrics);
+        let tls = Arc::new(TlsOffer::default());
+        tls.set(server.tls.as_ref());
         let shared = Shared {
             config: Arc::new(loaded.config.clone()),
             node: Arc::new(Node {
@@ -147,6 +149,7 @@ impl Process {
             public_budget: Budget::new(places),
             management_budget: Budget::new(reserved / 2),
             roots: Arc::new(TlsRoots::system()),
+            tls: Arc::clone(&tls),
             lambda,
             credentials: server
                 .credentials
@@ -166,6 +169,7 @@ impl Process {
             addresses,
             stages,
             observe,
+            tls,
             loaded,
         };
         Ok(Self {
@@ -178,7 +182,8 @@ impl Process {
     }
 
     async fn serve(mut self) -> ExitCode {
-        let mut watcher = self.watcher();
+        let mut watched = self.reloader.files();
+        let mut watcher = self.watch(&watched);
         loop {
             let changed = async {
                 match &mut watcher {
@@ -190,21 +195,31 @@ impl Process {
                 _ = self.signals.terminate.recv() => break,
                 _ = self.signals.interrupt.recv() => break,
                 _ = self.signals.hangup.recv() => self.reloader.reload("SIGHUP"),
-                () = changed => self.reloader.reload("the file changed"),
+                () = changed => self.reloader.reload("a file changed"),
+            }
+            let files = self.reloader.files();
+            if files != watched {
+                watcher = self.watch(&files);
+                watched = files;
             }
         }
         self.drain().await
     }
 
-    fn watcher(&self) -> Option<Watcher> {
-        let file = self
-            .reloader
-            .file
-            .as_ref()
-            .filter(|_| self.shared.config.server.watch)?;
-        Watcher::new(file)
+    fn watch(&self, files: &[PathBuf]) -> Option<Watcher> {
+        if files.is_empty() || !self.shared.config.server.watch {
+            return None;
+        }
+        Watcher::new(files)
             .inspect_err(|error| {
-                tracing::warn!("{} cannot be watched, use SIGHUP: {error}", file.display());
+                let files: Vec<_> = files
+                    .iter()
+                    .map(|file| file.display().to_string())
+                    .collect();
+                tracing::warn!(
+                    "{} cannot be watched, use SIGHUP: {error}",
+                    files.join(", ")
+                );
             })
             .ok()
     }
@@ -301,15 +316,26 @@ fn announce(shared: &Shared, warnings: &[Diagnostic], places: usize) {
         env!("CARGO_PKG_VERSION"),
         worker_count(&shared.config),
     )];
+    let schemes: &[&str] = match &shared.config.server.tls {
+        None => &["ws"],
+        Some(tls) if tls.required => &["wss"],
+        Some(_) => &["wss", "ws"],
+    };
     let mut deployed: Vec<_> = served.deployed().collect();
     deployed.sort_by(|a, b| a.callback_url.cmp(&b.callback_url));
     for stage in &deployed {
         let live = &stage.live;
         let path = served.directory.stage_path(&live.api_id, &live.stage_name);
         let preset = format!("{:?}", live.limits.preset).to_lowercase();
+        let urls: Vec<String> = schemes
+            .iter()
+            .map(|scheme| format!("{scheme}://{}{path}", shared.public))
+            .collect();
         lines.push(format!(
-            "  {} {}: ws://{}{path} (preset {preset})",
-            live.api_id, live.stage_name, shared.public
+            "  {} {}: {} (preset {preset})",
+            live.api_id,
+            live.stage_name,
+            urls.join(" and ")
         ));
         lines.push(format!(
             "    backends post to {}/@connections/{{connectionId}}",

@@ -7,6 +7,7 @@ use gateway_core::resource::Preset;
 
 use super::deploy::{Addresses, compile_all};
 use crate::config::{self, Config, ConfigErrors, Loaded, Overrides};
+use crate::listen::TlsOffer;
 use crate::node::Stages;
 use crate::observe::Observe;
 
@@ -18,6 +19,7 @@ pub(super) struct Reloader {
     pub(super) addresses: Addresses,
     pub(super) stages: Arc<Stages>,
     pub(super) observe: Arc<Observe>,
+    pub(super) tls: Arc<TlsOffer>,
     /// What is in force.
     pub(super) loaded: Loaded,
 }
@@ -27,16 +29,20 @@ impl Reloader {
     pub(super) fn reload(&mut self, why: &str) {
         match self.load() {
             Ok(loaded) => {
-                let settings_changed = loaded.config.server != self.loaded.config.server
-                    || loaded.config.lambda != self.loaded.config.lambda;
-                if settings_changed {
+                if loaded.config.server.tls != self.loaded.config.server.tls {
+                    self.tls.set(loaded.config.server.tls.as_ref());
+                    tracing::info!("new connections get the new server.tls");
+                }
+                let mut kept = self.keep_settings(loaded.config.clone());
+                kept.server.tls.clone_from(&loaded.config.server.tls);
+                if kept != loaded.config {
                     tracing::warn!(
-                        "changes of server and lambda settings take effect at the next start"
+                        "changes of server and lambda settings, server.tls apart, take effect at the next start"
                     );
                 }
                 tracing::info!(apis = loaded.config.apis.len(), "reloaded, because {why}");
                 self.loaded = Loaded {
-                    config: self.keep_settings(loaded.config),
+                    config: kept,
                     ..loaded
                 };
             }
@@ -44,6 +50,13 @@ impl Reloader {
                 tracing::error!("the new configuration is refused, the old one stays:\n{errors}");
             }
         }
+    }
+
+    /// The files whose change is worth a look.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let tls = self.loaded.config.server.tls.as_ref();
+        let pem = tls.map(|tls| tls.files.as_slice()).unwrap_or_default();
+        self.file.iter().chain(pem).cloned().collect()
     }
 
     fn load(&self) -> Result<Loaded, ConfigErrors> {

@@ -16,7 +16,7 @@ use crate::config::{Config, Credential};
 use crate::integration::http::{HttpClient, HttpClientConfig, TlsRoots};
 use crate::integration::lambda::{LambdaEndpoint, PathName};
 use crate::integration::{FunctionPlace, Integrations, LambdaEndpoints};
-use crate::listen::{Budget, Handshakes, ManagementListener, PublicListener};
+use crate::listen::{Budget, Handshakes, ManagementListener, PublicListener, TlsOffer};
 use crate::management::{self, Access, Health};
 use crate::node::{Drain, Node, Owed, Stages};
 use crate::observe::Observe;
@@ -37,6 +37,7 @@ pub(super) struct Shared {
     pub(super) public_budget: Budget,
     pub(super) management_budget: Budget,
     pub(super) roots: Arc<TlsRoots>,
+    pub(super) tls: Arc<TlsOffer>,
     pub(super) lambda: LambdaEndpoints,
     pub(super) credentials: Arc<[Credentials]>,
     pub(super) public: SocketAddr,
@@ -100,6 +101,7 @@ async fn work(
         websocket,
         callback: Arc::clone(&callback),
         address: shared.public,
+        tls: Arc::clone(&shared.tls),
         handshake_timeout: server.handshake_timeout,
         handshakes: Arc::clone(&shared.handshakes),
         observe: Arc::clone(&shared.observe),

@@ -19,6 +19,7 @@ mod secret;
 mod secrets;
 mod server;
 mod settings;
+mod tls;
 mod typed;
 mod unbuilt;
 mod watch;
@@ -44,8 +45,9 @@ pub use self::net::IpNet;
 pub use self::secret::Secret;
 pub use self::settings::{
     AccessLog, ApiMapping, Config, Credential, Domain, Function, Lambda, Log, LogFormat,
-    OnStoreDown, Pem, Server, Store, Tls,
+    OnStoreDown, Server, Store,
 };
+pub use self::tls::{Identity, Tls};
 pub use self::watch::Watcher;
 
 /// What to load.

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use super::net::IpNet;
 use super::reader::{Cursor, Fields};
 use super::secret::Secret;
-use super::settings::{AccessLog, Log, LogFormat, OnStoreDown, Pem, Server, Store, Tls};
+use super::settings::{AccessLog, Log, LogFormat, OnStoreDown, Server, Store};
 use super::yaml::Tree;
-use super::{domains, scalar, secrets};
+use super::{domains, scalar, secrets, tls};
 
 /// Stage names by API, for the settings that name them.
 pub(super) type Stages = HashMap<String, HashSet<String>>;
@@ -77,7 +77,8 @@ fn read_fields(fields: &mut Fields<'_>, apis: &Stages) -> Option<Server> {
     let account_id = fields.read("accountId", |cursor| {
         cursor.parse("an account number of twelve digits", scalar::account_id)
     });
-    let tls = fields.read("tls", tls);
+    let tls_at = fields.take("tls");
+    let tls = tls_at.as_ref().map(tls::read);
     let trusted_proxies = fields.read("trustedProxies", |list| Some(each(list, network)));
     let on_store_down = fields.read("onStoreDown", |cursor| {
         cursor.one_of(&[
@@ -109,7 +110,7 @@ fn read_fields(fields: &mut Fields<'_>, apis: &Stages) -> Option<Server> {
         default_api,
         region: region?,
         account_id: account_id?,
-        tls,
+        tls: tls.map_or(Some(None), |read| read.map(Some))?,
         credentials: credentials?,
         tokens: tokens?,
         trusted_proxies: trusted_proxies?,
@@ -189,25 +190,6 @@ pub(super) fn is_redis_url(text: &str) -> bool {
     let schemes = ["redis", "rediss", "redis+sentinel", "redis+cluster"];
     text.split_once("://")
         .is_some_and(|(scheme, rest)| schemes.contains(&scheme) && !rest.is_empty())
-}
-
-fn tls(cursor: &Cursor<'_>) -> Option<Tls> {
-    let mut fields = cursor.fields()?;
-    let cert = fields.required("cert");
-    let key = fields.required("key");
-    fields.finish();
-    Some(Tls {
-        cert: pem(&cert?)?,
-        key: pem(&key?)?,
-    })
-}
-
-fn pem(cursor: &Cursor<'_>) -> Option<Pem> {
-    let text = cursor.text()?;
-    if text.trim_start().starts_with("-----BEGIN ") {
-        return Some(Pem::Text(Secret::new(text)));
-    }
-    cursor.file_path().map(Pem::File)
 }
 
 fn log(cursor: &Cursor<'_>) -> Option<Log> {

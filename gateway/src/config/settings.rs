@@ -9,6 +9,7 @@ use gateway_core::resource::Api;
 
 use super::net::IpNet;
 use super::secret::Secret;
+use super::tls::Tls;
 
 /// All of `wiregate.yaml`.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,24 +101,6 @@ pub struct ApiMapping {
     pub api: String,
     /// Name of its stage.
     pub stage: String,
-}
-
-/// Certificate and key of a listener.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tls {
-    /// Certificate chain.
-    pub cert: Pem,
-    /// Private key.
-    pub key: Pem,
-}
-
-/// PEM text, or where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pem {
-    /// A file.
-    File(PathBuf),
-    /// The text.
-    Text(Secret),
 }
 
 /// An access key as AWS issues them.

@@ -20,11 +20,6 @@ enum Values {
 
 const UNBUILT: &[Unbuilt] = &[
     Unbuilt {
-        path: "server.tls",
-        values: Values::Any,
-        sentence: "TLS on the public listener is not built yet; leave out server.tls and put a proxy in front that speaks it",
-    },
-    Unbuilt {
         path: "server.store",
         values: Values::Such(super::server::is_redis_url),
         sentence: "a Redis store is not built yet; set server.store to memory",

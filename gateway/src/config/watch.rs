@@ -1,5 +1,6 @@
-//! Tells when the settings file has changed.
+//! Tells when the settings file, or one that it names, has changed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,13 +12,12 @@ use tokio::time::timeout;
 /// Quiet that ends a burst of changes: editors write a file in several steps.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Watches the folder of a file, because editors and Kubernetes replace the file rather than write into it.
+/// Watches the folders of files, because editors and Kubernetes replace a file rather than write into it.
 ///
 /// It ends when it is dropped. With `server.watch: false` none is made.
 #[derive(Debug)]
 pub struct Watcher {
-    file: PathBuf,
-    seen: Option<State>,
+    files: Vec<(PathBuf, Option<State>)>,
     stirred: Arc<Notify>,
     _watching: RecommendedWatcher,
 }
@@ -33,11 +33,14 @@ struct State {
 
 impl Watcher {
     /// Begins to watch; the error is the operating system's. Made before the file is loaded, it misses no change.
-    pub fn new(file: &Path) -> notify::Result<Self> {
-        let folder = match file.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
+    pub fn new(files: &[PathBuf]) -> notify::Result<Self> {
+        let folders: BTreeSet<&Path> = files
+            .iter()
+            .map(|file| match file.parent() {
+                Some(folder) if folder != Path::new("") => folder,
+                _ => Path::new("."),
+            })
+            .collect();
         let stirred = Arc::new(Notify::new());
         let stir = Arc::clone(&stirred);
         let mut watching =
@@ -48,25 +51,35 @@ impl Watcher {
                 }
                 stir.notify_one();
             })?;
-        watching.watch(folder, RecursiveMode::NonRecursive)?;
+        for folder in folders {
+            watching.watch(folder, RecursiveMode::NonRecursive)?;
+        }
         Ok(Self {
-            file: file.to_owned(),
-            seen: state_of(file),
+            files: files
+                .iter()
+                .map(|file| (file.clone(), state_of(file)))
+                .collect(),
             stirred,
             _watching: watching,
         })
     }
 
-    /// Waits until the file is another than before, and has been left alone for 200 ms.
+    /// Waits until a file is another than before, and all have been left alone for 200 ms.
     ///
     /// A file that is gone is not a change; one that comes back is. Dropping the future loses nothing.
     pub async fn changed(&mut self) {
         loop {
             self.stirred.notified().await;
             while timeout(QUIET, self.stirred.notified()).await.is_ok() {}
-            let now = state_of(&self.file);
-            if now.is_some() && now != self.seen {
-                self.seen = now;
+            let mut changed = false;
+            for (file, seen) in &mut self.files {
+                let now = state_of(file);
+                if now.is_some() && now != *seen {
+                    *seen = now;
+                    changed = true;
+                }
+            }
+            if changed {
                 return;
             }
         }
@@ -98,7 +111,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("wiregate.yaml");
         fs::write(&file, "apis: {}").unwrap();
-        let mut watcher = Watcher::new(&file).unwrap();
+        let mut watcher = Watcher::new(std::slice::from_ref(&file)).unwrap();
 
         fs::write(&file, "apis: {} # longer").unwrap();
         assert!(changes(&mut watcher).await, "written in place");
@@ -125,7 +138,7 @@ mod tests {
         }
         symlink("v1", at("..data")).unwrap();
         symlink("..data/wiregate.yaml", at("wiregate.yaml")).unwrap();
-        let mut watcher = Watcher::new(&at("wiregate.yaml")).unwrap();
+        let mut watcher = Watcher::new(&[at("wiregate.yaml")]).unwrap();
 
         symlink("v2", at("..data_tmp")).unwrap();
         fs::rename(at("..data_tmp"), at("..data")).unwrap();
@@ -137,7 +150,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("wiregate.yaml");
         fs::write(&file, "apis: {}").unwrap();
-        let mut watcher = Watcher::new(&file).unwrap();
+        let mut watcher = Watcher::new(std::slice::from_ref(&file)).unwrap();
         fs::write(folder.path().join("other"), "").unwrap();
         let waited = timeout(QUIET * 3, watcher.changed()).await;
         assert!(waited.is_err());

@@ -6,11 +6,13 @@ mod management;
 mod port;
 mod public;
 mod rewind;
+mod tls;
 
 pub use budget::{Budget, Handshakes, descriptor_limit};
 pub use management::ManagementListener;
 pub use port::{Port, bind};
 pub use public::PublicListener;
+pub use tls::TlsOffer;
 
 use std::future::Future;
 use std::io;

@@ -1,5 +1,6 @@
 //! The public listener: upgrades for clients, `@connections` for those who sign.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::budget::{Budget, Handshakes};
 use super::http1::{read_body, serve};
 use super::rewind::Rewind;
+use super::tls::{self, TlsOffer};
 use crate::callback::{CallbackDoor, CallbackRequest};
+use crate::node::Wire;
 use crate::observe::Observe;
 use crate::respond;
 use crate::websocket::head::Head;
@@ -26,6 +29,9 @@ use crate::websocket::{Arrival, WebSocketDoor, send_last};
 
 /// How long who sent a broken head may take to read what is wrong with it.
 const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// A head, and all bytes read so far.
+type ReadHead = (Head, Vec<u8>);
 
 /// One worker's share of the public port.
 #[derive(Debug)]
@@ -36,7 +42,9 @@ pub struct PublicListener {
     pub callback: Arc<CallbackDoor>,
     /// The port's address.
     pub address: SocketAddr,
-    /// From accept to the end of the request's head.
+    /// What clients get that begin with TLS.
+    pub tls: Arc<TlsOffer>,
+    /// From accept to the end of the request's head, TLS included.
     pub handshake_timeout: Duration,
     /// Caps on unfinished heads.
     pub handshakes: Arc<Handshakes>,
@@ -54,7 +62,7 @@ impl PublicListener {
 
     async fn arrive(
         self: Arc<Self>,
-        mut socket: TcpStream,
+        socket: TcpStream,
         peer: SocketAddr,
         permit: OwnedSemaphorePermit,
     ) {
@@ -67,20 +75,22 @@ impl PublicListener {
         // Boxed, so that the task of a connection does not keep room for the reading of its head.
         let reading = Box::pin(tokio::time::timeout(
             self.handshake_timeout,
-            read_head(&mut socket),
+            self.read_head(socket),
         ));
         let read = reading.await;
         drop(unfinished);
+        // Silence, or an end before a whole head: there is nobody to answer.
+        let Ok(Some((socket, read))) = read else {
+            return;
+        };
         let (head, bytes) = match read {
-            // Silence, or an end before a whole head: there is nobody to answer.
-            Err(_) | Ok(Ok(None)) => return,
-            Ok(Err(failure)) => {
+            Err(failure) => {
                 self.observe.metrics.refused_handshake(&failure);
                 let response = respond::to_bytes(&respond::refusal(&failure));
                 let _ = tokio::time::timeout(LAST_WORD, send_last(&socket, response)).await;
                 return;
             }
-            Ok(Ok(Some(read))) => read,
+            Ok(read) => read,
         };
         if head.is_upgrade() {
             let rest = bytes[head.length..].to_vec();
@@ -107,6 +117,57 @@ impl PublicListener {
             )
             .await;
             drop(permit);
+        }
+    }
+
+    /// The head and all bytes read so far, and the socket, which is another one where the first byte began TLS.
+    /// `None` where the peer ended first, or TLS could not be agreed upon.
+    async fn read_head(&self, socket: TcpStream) -> Option<(Wire, Result<ReadHead, Failure>)> {
+        let offer = self.tls.load();
+        let mut wire = Wire::Plain(socket);
+        let mut bytes = Vec::with_capacity(1024);
+        let mut seen = 0;
+        loop {
+            match wire.read_buf(&mut bytes).await {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::InvalidData {
+                        self.observe
+                            .metrics
+                            .refused_handshake(&Failure::BadRequest("TLS"));
+                        tracing::debug!("no TLS with a client: {error}");
+                    }
+                    return None;
+                }
+            }
+            if let (Wire::Plain(_), Some(offer), 0) = (&wire, &offer, seen) {
+                if bytes[0] == tls::HANDSHAKE {
+                    let Wire::Plain(socket) = wire else {
+                        return None;
+                    };
+                    let received = std::mem::take(&mut bytes);
+                    wire = Wire::secured(socket, Arc::clone(&offer.config), received).ok()?;
+                    continue;
+                }
+                if offer.required {
+                    return Some((wire, Err(Failure::BadRequest("This port speaks TLS only"))));
+                }
+            }
+            // Parsing each time from the start would let one-byte packets cost the square of a head; a head ends with
+            // an empty line, so only its end is looked for.
+            let from = seen.max(3) - 3;
+            let ended = bytes[from..]
+                .windows(2)
+                .any(|pair| pair == b"\n\n" || pair == b"\n\r");
+            seen = bytes.len();
+            if ended || seen >= crate::websocket::head::MAX_HEAD_BYTES {
+                match Head::parse(&bytes) {
+                    Ok(None) => {}
+                    Ok(Some(head)) => return Some((wire, Ok((head, bytes)))),
+                    Err(failure) => return Some((wire, Err(failure))),
+                }
+            }
         }
     }
 
@@ -158,28 +219,4 @@ fn last(mut response: Response<Bytes>) -> Response<Full<Bytes>> {
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(CONNECTION, close);
     response.map(Full::new)
-}
-
-/// The head and all bytes read so far; `None` where the peer ended first.
-async fn read_head(socket: &mut TcpStream) -> Result<Option<(Head, Vec<u8>)>, Failure> {
-    let mut bytes = Vec::with_capacity(1024);
-    let mut seen = 0;
-    loop {
-        match socket.read_buf(&mut bytes).await {
-            Ok(0) | Err(_) => return Ok(None),
-            Ok(_) => {}
-        }
-        // Parsing each time from the start would let one-byte packets cost the square of a head; a head ends with
-        // an empty line, so only its end is looked for.
-        let from = seen.max(3) - 3;
-        let ended = bytes[from..]
-            .windows(2)
-            .any(|pair| pair == b"\n\n" || pair == b"\n\r");
-        seen = bytes.len();
-        if (ended || seen >= crate::websocket::head::MAX_HEAD_BYTES)
-            && let Some(head) = Head::parse(&bytes)?
-        {
-            return Ok(Some((head, bytes)));
-        }
-    }
 }

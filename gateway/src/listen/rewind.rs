@@ -5,18 +5,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::node::Wire;
 
 /// Gives the bytes that were read back first.
 #[derive(Debug)]
 pub(super) struct Rewind {
     read: Vec<u8>,
     at: usize,
-    socket: TcpStream,
+    socket: Wire,
 }
 
 impl Rewind {
-    pub(super) fn new(read: Vec<u8>, socket: TcpStream) -> Self {
+    pub(super) fn new(read: Vec<u8>, socket: Wire) -> Self {
         Self {
             read,
             at: 0,

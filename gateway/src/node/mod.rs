@@ -7,6 +7,8 @@ mod owed;
 mod rates;
 mod sessions;
 mod stages;
+mod tls;
+mod wire;
 
 pub use deliver::{Delivered, Node, Order, encode};
 pub use drain::{Drain, Guard, Report};
@@ -14,3 +16,4 @@ pub use outlet::{Outlet, Pushed};
 pub use owed::{Attempt, End, Next, Owed};
 pub use sessions::{LiveConnection, Sessions};
 pub use stages::{Deployed, Served, StageSlot, Stages};
+pub use wire::Wire;

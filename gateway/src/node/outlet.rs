@@ -10,19 +10,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use gateway_core::session::CloseCause;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use super::Wire;
 use crate::codec;
 use crate::env;
 
 /// One connection's socket, its queue and its state.
 #[derive(Debug)]
 pub struct Outlet {
-    socket: TcpStream,
+    wire: Wire,
     queue: Mutex<Queue>,
     /// Wakes the task that owns the connection.
     owner: AtomicWaker,
@@ -69,7 +69,7 @@ pub enum Pushed {
 
 impl Outlet {
     /// A socket whose handshake is under way.
-    pub fn new(socket: TcpStream, capacity: u32, hold: bool) -> Self {
+    pub fn new(wire: Wire, capacity: u32, hold: bool) -> Self {
         let queue = Queue {
             frames: VecDeque::new(),
             bytes: 0,
@@ -77,7 +77,7 @@ impl Outlet {
             state: State::Connecting { hold },
         };
         Self {
-            socket,
+            wire,
             queue: Mutex::new(queue),
             owner: AtomicWaker::new(),
             room: Notify::new(),
@@ -111,7 +111,7 @@ impl Outlet {
         }
         if queue.frames.is_empty() {
             let mut frame = frame;
-            match self.write(&mut frame) {
+            match self.wire.write(&mut frame) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     queue.append(frame);
@@ -151,7 +151,7 @@ impl Outlet {
             return;
         }
         let mut frame = frame;
-        if self.write(&mut frame).is_err() && !frame.is_empty() {
+        if self.wire.write(&mut frame).is_err() && !frame.is_empty() {
             queue.append(frame);
             self.owner.wake();
         }
@@ -256,7 +256,7 @@ impl Outlet {
                     return Poll::Ready(Ok(()));
                 }
             }
-            match self.socket.poll_write_ready(cx) {
+            match self.wire.poll_write_ready(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
@@ -267,13 +267,14 @@ impl Outlet {
     fn drain(&self, queue: &mut Queue) -> io::Result<()> {
         while let Some(front) = queue.frames.front_mut() {
             let before = front.len();
-            let result = self.write(front);
+            let result = self.wire.write(front);
             let written = before - front.len();
             if front.is_empty() {
                 queue.frames.pop_front();
             }
             queue.bytes -= written;
-            if written > 0 {
+            // A slow reader may take a TLS record bit by bit, which shortens no frame until all of it is taken.
+            if written > 0 || self.wire.moved() {
                 queue.stalled_since = env::now();
                 if queue.bytes <= self.capacity as usize / 2 {
                     self.room.notify_waiters();
@@ -283,14 +284,6 @@ impl Outlet {
         }
         if queue.frames.capacity() > 8 {
             queue.frames = VecDeque::new();
-        }
-        Ok(())
-    }
-
-    fn write(&self, frame: &mut Bytes) -> io::Result<()> {
-        while !frame.is_empty() {
-            let written = self.socket.try_write(frame)?;
-            frame.advance(written);
         }
         Ok(())
     }
@@ -316,8 +309,8 @@ impl Outlet {
     }
 
     /// The socket, for reading; writing goes through this type alone.
-    pub fn socket(&self) -> &TcpStream {
-        &self.socket
+    pub fn socket(&self) -> &Wire {
+        &self.wire
     }
 }
 

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_core::session::CloseCause;
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::WebSocketDoor;
 use crate::env;
-use crate::node::{End, Guard, LiveConnection};
+use crate::node::{End, Guard, LiveConnection, Wire};
 
 /// How long a peer may take to end its side after ours.
 const LINGER: Duration = Duration::from_secs(2);
@@ -41,7 +40,7 @@ pub(super) async fn end(
 }
 
 /// Writes a last response and ends the connection in a way that lets the peer read it.
-pub async fn send_last(socket: &TcpStream, mut bytes: Bytes) {
+pub async fn send_last(socket: &Wire, mut bytes: Bytes) {
     let written = async {
         while !bytes.is_empty() {
             socket.writable().await?;
@@ -60,9 +59,9 @@ pub async fn send_last(socket: &TcpStream, mut bytes: Bytes) {
 
 /// Half-closes and reads until the peer ends or its time is up: closing with unread bytes would send a reset,
 /// and the peer could lose what was just written.
-pub(super) async fn linger(socket: &TcpStream) {
-    let _ = socket2::SockRef::from(socket).shutdown(std::net::Shutdown::Write);
+pub(super) async fn linger(socket: &Wire) {
     let drain = async {
+        socket.end().await;
         let mut scratch = [0; 1024];
         loop {
             if socket.readable().await.is_err() {

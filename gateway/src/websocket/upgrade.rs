@@ -13,21 +13,20 @@ use gateway_core::mapping::Outcome;
 use gateway_core::session::CloseCause;
 use http::Response;
 use http::header::{HeaderName, HeaderValue};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::head::Head;
 use super::{WebSocketDoor, close, host_of, resolve, session};
 use crate::config::IpNet;
 use crate::env;
-use crate::node::{Deployed, LiveConnection, Outlet, StageSlot};
+use crate::node::{Deployed, LiveConnection, Outlet, StageSlot, Wire};
 use crate::respond;
 
 /// A socket whose request head asks for an upgrade.
 #[derive(Debug)]
 pub struct Arrival {
     /// The socket.
-    pub socket: TcpStream,
+    pub socket: Wire,
     /// Who is at its other end.
     pub peer: SocketAddr,
     /// The listener's own address.
@@ -91,7 +90,7 @@ impl WebSocketDoor {
             rest,
             permit,
         } = arrival;
-        let admitted = self.admit(peer, local, &head);
+        let admitted = self.admit(peer, local, socket.is_tls(), &head);
         let (slot, deployed, connection, handshake, key) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => {
@@ -152,6 +151,7 @@ impl WebSocketDoor {
         &self,
         peer: SocketAddr,
         local: SocketAddr,
+        secure: bool,
         head: &Head,
     ) -> Result<(Arc<StageSlot>, Arc<Deployed>, Connection, Handshake, String), Failure> {
         let key = head.websocket_key()?.to_owned();
@@ -196,7 +196,7 @@ impl WebSocketDoor {
             ),
             authorizer: None,
         };
-        let handshake = self.handshake(peer, local, head, source_ip);
+        let handshake = self.handshake(peer, local, secure, head, source_ip);
         Ok((Arc::clone(slot), deployed, connection, handshake, key))
     }
 
@@ -205,6 +205,7 @@ impl WebSocketDoor {
         &self,
         peer: SocketAddr,
         local: SocketAddr,
+        secure: bool,
         head: &Head,
         source_ip: IpAddr,
     ) -> Handshake {
@@ -227,7 +228,8 @@ impl WebSocketDoor {
             None => source_ip.to_string(),
         };
         let port = believed("x-forwarded-port").unwrap_or_else(|| local.port().to_string());
-        let proto = believed("x-forwarded-proto").unwrap_or_else(|| "http".to_owned());
+        let proto = believed("x-forwarded-proto")
+            .unwrap_or_else(|| if secure { "https" } else { "http" }.to_owned());
         for (name, value) in [
             ("X-Forwarded-For", forwarded),
             ("X-Forwarded-Port", port),

@@ -194,10 +194,7 @@ fn secrets_are_not_shown() {
     );
     check(
         "server:\n  tls: hunter2",
-        &[
-            "2:8: expected a map, found other text",
-            "2:8: TLS on the public listener is not built yet; leave out server.tls and put a proxy in front that speaks it",
-        ],
+        &["2:8: expected a map, found other text"],
     );
     check(
         "server:\n  store: rediss:/user:hunter2@h",
@@ -305,19 +302,6 @@ fn server_options() {
     server(
         "accountId: 12",
         &["2:14: expected an account number of twelve digits, found '12'"],
-    );
-    server(
-        "tls: { cert: a }",
-        &[
-            "2:8: 'key' is missing",
-            "2:8: TLS on the public listener is not built yet; leave out server.tls and put a proxy in front that speaks it",
-        ],
-    );
-    server(
-        "tls: { cert: a, key: b }",
-        &[
-            "2:8: TLS on the public listener is not built yet; leave out server.tls and put a proxy in front that speaks it",
-        ],
     );
     server(
         "credentials: [{ accessKeyId: a }]",
