@@ -14,6 +14,7 @@ mod netns;
 mod raw;
 mod request;
 mod sigv4;
+mod tls;
 mod wait;
 
 pub use answer::{HttpAnswer, read_answer};
@@ -25,4 +26,5 @@ pub use netns::Namespace;
 pub use raw::{Frame, RawBackend, RawSocket, frame};
 pub use request::Request;
 pub use sigv4::{Credentials, Signer};
+pub use tls::{Authority, Issued, SecureStream, secure};
 pub use wait::{PATIENCE, Table, eventually, within};

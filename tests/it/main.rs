@@ -36,3 +36,4 @@ mod reply;
 mod route;
 mod sdk;
 mod sigv4;
+mod tls;

@@ -303,9 +303,10 @@ impl Records {
             }
             used += discard;
             if let Some(error) = failed {
-                // The alert that tells the peer why stands ready, and it is the next thing that comes out.
-                let status = self.tls.process_tls_records(&mut incoming[used..]);
-                if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
+                // What was said before the fault stands ready, and last the alert that tells the peer why.
+                while let Ok(ConnectionState::EncodeTlsData(mut data)) =
+                    self.tls.process_tls_records(&mut incoming[used..]).state
+                {
                     encode(&mut data, &mut self.unsent);
                 }
                 return Err(error);
