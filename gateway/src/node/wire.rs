@@ -4,7 +4,7 @@
 //! A plain one is nothing but its `TcpStream`: it costs one branch and no memory.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Read};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::tls::Secured;
@@ -78,7 +78,7 @@ impl Wire {
     /// either way, and whoever needs a whole body knows its length.
     pub fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(socket) => socket.try_read(into),
+            Self::Plain(socket) => read_plain(socket, into),
             Self::Tls(tls) => tls.try_read(into),
         }
     }
@@ -123,6 +123,21 @@ impl Wire {
         }
         let _ = socket2::SockRef::from(self.socket()).shutdown(Shutdown::Write);
     }
+}
+
+/// A read that leaves room has emptied the socket. The runtime is told so at once: else it learns it by another read,
+/// one for each message.
+fn read_plain(socket: &TcpStream, into: &mut [u8]) -> io::Result<usize> {
+    let room = into.len();
+    let mut got = 0;
+    let read = socket.try_io(Interest::READABLE, || {
+        got = (&*socket2::SockRef::from(socket)).read(into)?;
+        if 0 < got && got < room {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(got)
+    });
+    if got > 0 { Ok(got) } else { read }
 }
 
 impl AsyncRead for Wire {
