@@ -181,6 +181,15 @@ pub fn trace_id(epoch_millis: u64, random: &[u8; 12]) -> String {
     text
 }
 
+/// By hand: a run of the formatting machinery for each byte would cost as much as all other headers of a call.
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)].into());
+        text.push(DIGITS[usize::from(byte & 0xf)].into());
+    }
+}
+
 /// A query's parameters as forms write them (`application/x-www-form-urlencoded`), decoded and in order; what is not
 /// UTF-8 becomes U+FFFD, and a name without `=` has the empty value.
 pub fn decode_query(raw: &str) -> Vec<(String, String)> {

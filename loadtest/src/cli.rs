@@ -180,7 +180,11 @@ fn run(cli: Cli) -> Result<bool, LoadError> {
 /// Says what is not possible, before anything starts.
 fn check(plan: &Plan, scenario: &Scenario, files: u64) -> Result<(), LoadError> {
     // Behind a proxy each connection has a second one, to the backend in this process.
-    let ends = if plan.subjects.contains(&Subject::Nginx) { 2 } else { 1 };
+    let ends = if plan.subjects.contains(&Subject::Nginx) {
+        2
+    } else {
+        1
+    };
     let connections = scenario.connections();
     let most = files.saturating_sub(SPARE_FILES) / ends;
     if connections == 0 || connections as u64 > most {
@@ -259,7 +263,10 @@ fn write(reports: &[Report], file: Option<PathBuf>) -> Result<(), LoadError> {
         [report] => format!("{:#}\n", report.json()),
         _ => format!(
             "{:#}\n",
-            reports.iter().map(Report::json).collect::<serde_json::Value>()
+            reports
+                .iter()
+                .map(Report::json)
+                .collect::<serde_json::Value>()
         ),
     };
     fs::write(&file, text).map_err(LoadError::system(format!(

@@ -1,3 +1,5 @@
 //! temp
 use crate::scenario::Scenario;
-pub(crate) fn peers() -> Vec<Scenario> { Vec::new() }
+pub(crate) fn peers() -> Vec<Scenario> {
+    Vec::new()
+}

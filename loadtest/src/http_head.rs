@@ -148,7 +148,10 @@ mod tests {
     fn a_request_of_pushpin_or_a_proxy_is_known() {
         let bytes = b"POST /dev HTTP/1.1\r\nConnection-Id: 7\r\nContent-Type: application/websocket-events\r\nSec-WebSocket-Key: k==\r\n\r\n";
         let events = request(bytes).unwrap().unwrap();
-        assert_eq!((events.connection_id, events.events), (Some(&b"7"[..]), true));
+        assert_eq!(
+            (events.connection_id, events.events),
+            (Some(&b"7"[..]), true)
+        );
         assert_eq!(events.upgrade, None);
         let bytes = b"GET /dev HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k==\r\n\r\n";
         assert_eq!(request(bytes).unwrap().unwrap().upgrade, Some(&b"k=="[..]));

@@ -103,7 +103,9 @@ impl Report {
 
     /// True if nothing failed.
     pub(crate) fn clean(&self) -> bool {
-        self.trials.iter().all(|trial| trial.first_failure.is_none())
+        self.trials
+            .iter()
+            .all(|trial| trial.first_failure.is_none())
     }
 
     fn runs(&self) -> u32 {

@@ -75,7 +75,11 @@ mod tests {
             "OPEN\r\nTEXT 24\r\nc:{\"type\":\"subscribe\",\"channel\":\"7\"}\r\n",
         );
         check("/dev", "TEXT 2\r\nhi\r\n", "TEXT 2\r\nhi\r\n");
-        check("/dev", "TEXT 13\r\n{\"action\":\"whoami\"}\r\n", "TEXT 1\r\n7\r\n");
+        check(
+            "/dev",
+            "TEXT 13\r\n{\"action\":\"whoami\"}\r\n",
+            "TEXT 1\r\n7\r\n",
+        );
         check("/dev", "DISCONNECT\r\n", "");
         check("/dev", "", "");
     }

@@ -142,7 +142,10 @@ pub(crate) fn family(root: u32) -> Result<Vec<u32>, LoadError> {
             Some((pid, Stat::parse(&text)?))
         })
         .collect();
-    let parents: Vec<(u32, u32)> = stats.iter().map(|(pid, stat)| (*pid, stat.parent)).collect();
+    let parents: Vec<(u32, u32)> = stats
+        .iter()
+        .map(|(pid, stat)| (*pid, stat.parent))
+        .collect();
     let mut family = descend(root, &parents);
     for (pid, stat) in stats {
         if stat.group == root && !family.contains(&pid) {

@@ -12,10 +12,10 @@ pub(crate) mod slow_reader;
 
 use clap::Subcommand;
 
+use crate::backend::Backend;
 use crate::error::LoadError;
 use crate::measure::crew::{Begun, Window};
 use crate::plan::{Finding, Stage};
-use crate::backend::Backend;
 use crate::subject::{Minimal, Need, Subject};
 
 /// What can be measured, each with its own settings.

@@ -43,7 +43,10 @@ pub(super) fn of_debian(command: &mut Command, launch: &Launch) {
         format!("usr/lib/{machine}-linux-gnu"),
         format!("lib/{machine}-linux-gnu"),
     ];
-    command.env("LD_LIBRARY_PATH", list(&libraries.each_ref().map(String::as_str)));
+    command.env(
+        "LD_LIBRARY_PATH",
+        list(&libraries.each_ref().map(String::as_str)),
+    );
 }
 
 /// Writes `template` as `name` into the server's folder, `@key@` replaced by its value.
@@ -54,8 +57,10 @@ pub(super) fn write(
     values: &[(&str, &str)],
 ) -> Result<PathBuf, LoadError> {
     let file = folder.path().join(name);
-    fs::write(&file, fill(template, values))
-        .map_err(LoadError::system(format!("cannot write {}", file.display())))?;
+    fs::write(&file, fill(template, values)).map_err(LoadError::system(format!(
+        "cannot write {}",
+        file.display()
+    )))?;
     Ok(file)
 }
 
@@ -115,7 +120,10 @@ mod tests {
             (super::super::pushpin::CONFIG, super::super::pushpin::KEYS),
             (super::super::pushpin::ROUTES, super::super::pushpin::KEYS),
             (super::super::nginx::CONFIG, super::super::nginx::KEYS),
-            (super::super::serverless::CONFIG, super::super::serverless::KEYS),
+            (
+                super::super::serverless::CONFIG,
+                super::super::serverless::KEYS,
+            ),
         ] {
             let values: Vec<(&str, &str)> = keys.iter().map(|key| (*key, "x")).collect();
             let filled = fill(template, &values);

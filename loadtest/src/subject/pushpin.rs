@@ -31,11 +31,18 @@ pub(super) fn path(need: &Need) -> &'static str {
 
 /// Says what stands in the way.
 pub(super) fn check(launch: &Launch) -> Result<(), LoadError> {
-    for program in ["pushpin", "pushpin-proxy", "pushpin-handler", "condure", "zurl"] {
+    for program in [
+        "pushpin",
+        "pushpin-proxy",
+        "pushpin-handler",
+        "condure",
+        "zurl",
+    ] {
         peer::find(launch, "Pushpin", &format!("debian/usr/bin/{program}"))?;
     }
-    let ephemeral = system::ephemeral_ports()
-        .map_err(LoadError::system("cannot read the range of ephemeral ports"))?;
+    let ephemeral = system::ephemeral_ports().map_err(LoadError::system(
+        "cannot read the range of ephemeral ports",
+    ))?;
     if ephemeral.start() <= PUSHPIN.end() && PUSHPIN.start() <= ephemeral.end() {
         return Err(LoadError::Usage(format!(
             "Pushpin binds the ports {PUSHPIN:?}, which are among the ephemeral ports {ephemeral:?}: a connection may hold one. \

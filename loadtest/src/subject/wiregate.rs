@@ -27,7 +27,8 @@ pub(super) fn start(launch: &Launch, need: &Need, workers: usize) -> Result<Serv
     let binary = find(launch)?;
     let folder = Folder::new()?;
     let file = folder.path().join("wiregate.yaml");
-    fs::write(&file, settings(need, workers)).map_err(LoadError::system("cannot write wiregate.yaml"))?;
+    fs::write(&file, settings(need, workers))
+        .map_err(LoadError::system("cannot write wiregate.yaml"))?;
     let mut command = Command::new(binary);
     command.arg("serve").arg("--config").arg(&file);
     command.args([
