@@ -5,6 +5,7 @@ mod http1;
 mod management;
 mod port;
 mod public;
+mod pulse;
 mod rewind;
 mod tls;
 
