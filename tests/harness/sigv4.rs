@@ -13,6 +13,8 @@ pub struct Credentials {
     pub access_key_id: String,
     /// What only the two sides know.
     pub secret_access_key: String,
+    /// What comes with temporary keys.
+    pub session_token: Option<String>,
 }
 
 /// Signs requests for `execute-api`; each member can be set wrong on purpose.
@@ -35,6 +37,7 @@ impl Signer {
             credentials: Credentials {
                 access_key_id: access_key_id.to_owned(),
                 secret_access_key: secret_access_key.to_owned(),
+                session_token: None,
             },
             region: "us-east-1".to_owned(),
             service: "execute-api".to_owned(),
@@ -52,17 +55,9 @@ impl Signer {
     ) -> Vec<(String, String)> {
         let stamp = amz_date(self.at);
         let date = &stamp[..8];
-        let signed = "host;x-amz-date";
-        let canonical = format!(
-            "{method}\n{}\n\nhost:{host}\nx-amz-date:{stamp}\n\n{signed}\n{}",
-            encode_path(raw_path),
-            hex(&Sha256::digest(body)),
-        );
+        let signed = self.signed_headers();
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
-        let to_sign = format!(
-            "AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}",
-            hex(&Sha256::digest(canonical))
-        );
+        let to_sign = self.string_to_sign(&self.canonical(method, host, raw_path, body));
         let secret = format!("AWS4{}", self.credentials.secret_access_key);
         let key = [date, &self.region, &self.service, "aws4_request"]
             .iter()
@@ -72,10 +67,47 @@ impl Signer {
             self.credentials.access_key_id,
             hex(&mac(&key, &to_sign)),
         );
-        vec![
+        let mut headers = vec![
             ("X-Amz-Date".to_owned(), stamp),
             ("Authorization".to_owned(), authorization),
-        ]
+        ];
+        if let Some(token) = &self.credentials.session_token {
+            headers.push(("X-Amz-Security-Token".to_owned(), token.clone()));
+        }
+        headers
+    }
+
+    /// What is hashed: the canonical request.
+    pub fn canonical(&self, method: &str, host: &str, raw_path: &str, body: &[u8]) -> String {
+        let token = self.credentials.session_token.as_ref();
+        let token = token.map_or_else(String::new, |t| format!("x-amz-security-token:{t}\n"));
+        format!(
+            "{method}\n{}\n\nhost:{host}\nx-amz-date:{}\n{token}\n{}\n{}",
+            encode_path(raw_path),
+            amz_date(self.at),
+            self.signed_headers(),
+            hex(&Sha256::digest(body)),
+        )
+    }
+
+    /// What is signed.
+    pub fn string_to_sign(&self, canonical: &str) -> String {
+        let stamp = amz_date(self.at);
+        let scope = format!(
+            "{}/{}/{}/aws4_request",
+            &stamp[..8],
+            self.region,
+            self.service
+        );
+        let hash = hex(&Sha256::digest(canonical));
+        format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hash}")
+    }
+
+    fn signed_headers(&self) -> &'static str {
+        match self.credentials.session_token {
+            None => "host;x-amz-date",
+            Some(_) => "host;x-amz-date;x-amz-security-token",
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! `@connections` on the clients' listener: for callers with a signature only.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use harness::{HttpAnswer, Request, Signer, Table};
+use harness::{HttpAnswer, RawSocket, Request, Signer, Table, read_answer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::app::{App, only_the_echo_comes_back};
 
@@ -193,6 +195,175 @@ async fn a_caller_without_a_right_signature_reaches_nobody() {
         );
     }
     only_the_echo_comes_back(&mut client, "nothing else was delivered").await;
+}
+
+#[tokio::test]
+async fn a_wrong_signature_is_answered_with_what_should_have_been_signed() {
+    let (app, _secret) = guarded().await;
+    let (_client, id) = app.connect().await;
+    let path = format!("/dev/@connections/{}", id.replace('=', "%3D"));
+    let wrong = Signer::new(KEY, "wrong");
+    let host = app.gateway.public().to_string();
+    let canonical = wrong.canonical("POST", &host, &path, b"hello");
+    let message = format!(
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.\n\nThe Canonical String for this request should have been\n'{canonical}'\n\nThe String-to-Sign should have been\n'{}'\n",
+        wrong.string_to_sign(&canonical)
+    );
+    let answer = send(&app, &wrong, &path, &path).await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(
+        answer.header("x-amzn-errortype"),
+        Some("InvalidSignatureException")
+    );
+    assert_eq!(answer.json(), serde_json::json!({"message": message}));
+}
+
+#[tokio::test]
+async fn a_refused_signature_is_refused_in_the_words_of_aws() {
+    let (app, _secret) = guarded().await;
+    let good = Signer::new(KEY, SECRET);
+    let path = "/dev/@connections/x";
+    let mut table = Table::about("messages of refused signatures");
+    let unknown = send(&app, &Signer::new("AKIANOBODY", SECRET), path, path).await;
+    table.row(
+        "an unknown key",
+        unknown.text(),
+        r#"{"message":"The security token included in the request is invalid."}"#,
+    );
+    let minutes = Duration::from_mins(1);
+    for (name, at, begins) in [
+        (
+            "six minutes old",
+            good.at - 6 * minutes,
+            "Signature expired: ",
+        ),
+        (
+            "six minutes early",
+            good.at + 6 * minutes,
+            "Signature not yet current: ",
+        ),
+    ] {
+        let skewed = Signer { at, ..good.clone() };
+        let answer = send(&app, &skewed, path, path).await;
+        let message = answer.message();
+        table.holds(name, message.starts_with(begins), &message);
+    }
+    for (name, at) in [
+        ("four minutes old", good.at - 4 * minutes),
+        ("four minutes early", good.at + 4 * minutes),
+    ] {
+        let skewed = Signer { at, ..good.clone() };
+        // Past the signature the id is judged.
+        table.row(name, send(&app, &skewed, path, path).await.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn temporary_credentials_need_their_token_and_end() {
+    let key = |id: &str, more: &str| {
+        format!("{{ accessKeyId: {id}, secretAccessKey: {SECRET}, {more} }}")
+    };
+    let top = format!(
+        "server: {{ credentials: [{}, {}, {}] }}",
+        key(
+            "ASIALIVE",
+            "sessionToken: t0ken, expiration: 2999-01-01T00:00:00Z"
+        ),
+        key(
+            "ASIAENDED",
+            "sessionToken: t0ken, expiration: 2020-01-01T00:00:00Z"
+        ),
+        key("AKIAENDED", "expiration: 2020-01-01T00:00:00Z"),
+    );
+    let app = App::with_server(&top, "").await;
+    let (mut client, id) = app.connect().await;
+    let path = format!("/dev/@connections/{}", id.replace('=', "%3D"));
+    let mut table = Table::about("temporary credentials");
+    let expired = (
+        403,
+        "ExpiredTokenException",
+        r#"{"message":"The security token included in the request is expired"}"#,
+    );
+    let unknown = (
+        403,
+        "UnrecognizedClientException",
+        r#"{"message":"The security token included in the request is invalid."}"#,
+    );
+    for (name, key, token, expected) in [
+        ("with its token", "ASIALIVE", Some("t0ken"), (200, "", "")),
+        ("without its token", "ASIALIVE", None, unknown),
+        ("with another token", "ASIALIVE", Some("other"), unknown),
+        ("expired", "ASIAENDED", Some("t0ken"), expired),
+        ("a long-lived key that ended", "AKIAENDED", None, expired),
+        ("a token for a key without", "AKIAENDED", Some("t"), unknown),
+    ] {
+        let mut signer = Signer::new(key, SECRET);
+        signer.credentials.session_token = token.map(str::to_owned);
+        let answer = send(&app, &signer, &path, &path).await;
+        let kind = answer.header("x-amzn-errortype").unwrap_or_default();
+        table.row(
+            name,
+            (answer.status, kind, answer.text().as_str()),
+            expected,
+        );
+    }
+    assert_eq!(client.next_text().await, "hello");
+    only_the_echo_comes_back(&mut client, "nothing else was delivered").await;
+}
+
+/// One POST on a connection that is kept; `None` if there is no answer.
+async fn post_on(stream: &mut TcpStream, host: &str, path: &str, signer: &Signer) -> Option<u16> {
+    let headers = signer.sign("POST", host, path, b"hello");
+    let headers: String = headers
+        .iter()
+        .map(|(n, v)| format!("{n}: {v}\r\n"))
+        .collect();
+    let request =
+        format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: 5\r\n\r\nhello");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let answered = tokio::time::timeout(Duration::from_secs(5), read_answer(stream, false));
+    Some(answered.await.ok()??.0.status)
+}
+
+#[tokio::test]
+async fn a_poster_that_proved_itself_may_keep_its_connection_and_be_silent_but_not_dawdle() {
+    let top = format!(
+        "server: {{ handshakeTimeout: 1s, credentials: [{{ accessKeyId: {KEY}, secretAccessKey: {SECRET} }}] }}"
+    );
+    let app = App::with_server(&top, "").await;
+    let (mut client, id) = app.connect().await;
+    let path = format!("/dev/@connections/{}", id.replace('=', "%3D"));
+    let host = app.gateway.public().to_string();
+    let good = Signer::new(KEY, SECRET);
+    let open = || TcpStream::connect(app.gateway.public());
+
+    let mut stream = open().await.unwrap();
+    for n in 0..3 {
+        let status = post_on(&mut stream, &host, &path, &good).await;
+        assert_eq!(status, Some(200), "request {n}");
+        assert_eq!(client.next_text().await, "hello");
+        // Silence longer than a head may take: what is tested.
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+    }
+    let begun = Instant::now();
+    while stream.write_all(b"P").await.is_ok() && begun.elapsed() < Duration::from_secs(8) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let dawdled = begun.elapsed();
+    assert!(dawdled < Duration::from_secs(6), "dawdled for {dawdled:?}");
+
+    for (name, signer) in [
+        ("a wrong secret", Signer::new(KEY, "wrong")),
+        ("an unknown key", Signer::new("AKIANOBODY", SECRET)),
+    ] {
+        let mut stream = open().await.unwrap();
+        assert_eq!(post_on(&mut stream, &host, &path, &good).await, Some(200));
+        assert_eq!(client.next_text().await, "hello");
+        assert_eq!(post_on(&mut stream, &host, &path, &signer).await, Some(403));
+        let mut stream = RawSocket::from_stream(stream);
+        let ended = stream.ends_within(Duration::from_secs(3)).await;
+        assert!(ended, "{name} keeps its connection");
+    }
 }
 
 #[tokio::test]

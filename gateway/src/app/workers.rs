@@ -185,7 +185,7 @@ pub(super) fn credentials(credential: &Credential) -> Credentials {
     Credentials {
         access_key_id: credential.access_key_id.clone(),
         secret_access_key: credential.secret_access_key.clone(),
-        session_token: None,
-        expires_at: None,
+        session_token: credential.session_token.clone(),
+        expires_at: credential.expires_at,
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Authority;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The text is not of the form asked for; perhaps with a word on how to mend it.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +18,12 @@ const NO: Refusal = Refusal(None);
 
 /// Longest duration that is taken: adding it to a point in time never overflows.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
+
+/// `2026-11-21T08:55:43Z`, as AWS writes the end of temporary credentials (RFC 3339), in seconds since 1970.
+pub(super) fn time(text: &str) -> Parsed<u64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| NO)?;
+    u64::try_from(time.unix_timestamp()).map_err(|_| NO)
+}
 
 /// `250ms`, `10s`, `10m`, `1h30m`, `7d`, or a plain `0`.
 pub(super) fn duration(text: &str) -> Parsed<Duration> {

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::files;
-use super::reader::Cursor;
+use super::reader::{Cursor, Fields};
+use super::scalar;
 use super::secret::Secret;
 use super::server::is_first;
 use super::settings::Credential;
@@ -31,25 +32,50 @@ pub(super) fn credentials(list: &Cursor<'_>) -> Vec<Credential> {
 pub(super) fn credential(cursor: &Cursor<'_>) -> Option<Credential> {
     let mut fields = cursor.fields()?;
     let id = fields.required("accessKeyId");
-    let text = fields.take("secretAccessKey");
-    let file = fields.take("secretAccessKeyFile");
-    let secret = match (&text, &file) {
-        (Some(_), Some(file)) => {
-            file.mistake("secretAccessKey and secretAccessKeyFile stand here together; keep one");
-            None
-        }
-        (Some(text), None) => written(text),
-        (None, Some(file)) => from_file(file),
-        (None, None) => {
-            fields.mistake("the secret is missing; set secretAccessKey or secretAccessKeyFile");
+    let secret = either(&mut fields, "secretAccessKey", "secretAccessKeyFile");
+    if secret == Found::Nothing {
+        fields.mistake("the secret is missing; set secretAccessKey or secretAccessKeyFile");
+    }
+    let token = either(&mut fields, "sessionToken", "sessionTokenFile");
+    let mut expires_at = None;
+    fields.set("expiration", &mut expires_at, |cursor| {
+        let parsed = cursor.parse("a time such as 2026-11-21T08:55:43Z", scalar::time);
+        parsed.map(Some)
+    });
+    fields.finish();
+    let access_key_id = id?.string()?;
+    let (secret_access_key, session_token) = match (secret, token) {
+        (Found::Secret(secret), Found::Secret(token)) => (secret, Some(token)),
+        (Found::Secret(secret), Found::Nothing) => (secret, None),
+        _ => return None,
+    };
+    Some(Credential {
+        access_key_id,
+        secret_access_key,
+        session_token,
+        expires_at,
+    })
+}
+
+#[derive(Debug, PartialEq)]
+enum Found {
+    Secret(Secret),
+    Nothing,
+    Mistake,
+}
+
+/// A secret that may be written out or stand in a file.
+fn either(fields: &mut Fields<'_>, text: &'static str, file: &'static str) -> Found {
+    let found = match (fields.take(text), fields.take(file)) {
+        (None, None) => return Found::Nothing,
+        (Some(written), None) => self::written(&written),
+        (None, Some(file)) => from_file(&file),
+        (Some(_), Some(at)) => {
+            at.mistake(format!("{text} and {file} stand here together; keep one"));
             None
         }
     };
-    fields.finish();
-    Some(Credential {
-        access_key_id: id?.string()?,
-        secret_access_key: secret?,
-    })
+    found.map_or(Found::Mistake, Found::Secret)
 }
 
 /// A list of bearer tokens: texts, or maps that name a file.

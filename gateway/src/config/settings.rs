@@ -110,6 +110,10 @@ pub struct Credential {
     pub access_key_id: String,
     /// The secret half.
     pub secret_access_key: Secret,
+    /// What accompanies each request where they are temporary.
+    pub session_token: Option<Secret>,
+    /// When they end, in seconds since 1970.
+    pub expires_at: Option<u64>,
 }
 
 /// Where connections are remembered.

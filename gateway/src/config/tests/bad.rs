@@ -320,6 +320,16 @@ fn server_options() {
         &["2:76: secretAccessKey and secretAccessKeyFile stand here together; keep one"],
     );
     server(
+        "credentials: [{ accessKeyId: a, secretAccessKey: a, sessionToken: b, sessionTokenFile: c }]",
+        &["2:90: sessionToken and sessionTokenFile stand here together; keep one"],
+    );
+    for bad in ["tomorrow", "2026-11-21", "2026-02-30T00:00:00Z", "1"] {
+        server(
+            &format!("credentials: [{{ accessKeyId: a, secretAccessKey: a, expiration: {bad} }}]"),
+            &["2:67: expected a time such as 2026-11-21T08:55:43Z, found other text"],
+        );
+    }
+    server(
         "credentials: [{ accessKeyId: a, secretAccessKey: b }, { accessKeyId: a, secretAccessKey: c }]",
         &["2:57: 'a' stands here twice"],
     );
