@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Answer, Backend, Gate, Handshake, Opened, RawBackend, Table};
+use harness::{Answer, Backend, Gate, Handshake, Opened, RawBackend, Table, eventually};
 
 use crate::app::{self, App, error_frame, is_connection_id, is_request_id, is_uuid};
 
@@ -190,7 +190,14 @@ async fn a_request_that_is_no_upgrade_is_told_to_upgrade() {
             .without("connection");
         let answer = plain.refused().await;
         table.row(path, answer.status, 426);
-        table.row(path, answer.text(), r#"{"message":"Upgrade Required"}"#);
+        table.row(path, answer.text(), r#"{"message":"Upgrade Required: this is a WebSocket API. Connect with a WebSocket client, to ws:// in place of http://, wss:// in place of https://"}"#);
+        table.row(path, answer.header("upgrade"), Some("websocket"));
+        table.row(path, answer.header("connection"), Some("upgrade, close"));
+        table.row(
+            path,
+            answer.header("content-type"),
+            Some("application/json"),
+        );
     }
     assert!(app.backend.everything().is_empty(), "the backend was asked");
 }
@@ -346,4 +353,49 @@ async fn a_message_sent_right_behind_the_handshake_is_not_lost() {
         .next_within(Duration::from_secs(5), "/sendmessage")
         .await;
     assert_eq!(seen.text(), r#"{"action":"sendmessage","n":1}"#);
+}
+
+#[tokio::test]
+async fn whoever_mistypes_a_stage_finds_it_in_the_log() {
+    let app = App::start().await;
+    let refused = app.gateway.handshake("/prod?token=secret").status().await;
+    assert_eq!(refused, 403);
+    let host = app.gateway.public().to_string();
+    let line = eventually("a line about the refused handshake", async || {
+        let log = app.gateway.log();
+        log.lines()
+            .find(|line| line.contains("/prod"))
+            .map(str::to_owned)
+    })
+    .await;
+    for part in [
+        "INFO",
+        "access",
+        &host,
+        "status=403",
+        "served=\"/dev\"",
+        "no API and stage at this address",
+    ] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+    // What a stranger sends can neither forge a line nor fill the log.
+    let forged = "/%0a\u{1b}[31m\u{202e}";
+    app.gateway.handshake(forged).status().await;
+    let long = format!("/{}", "x".repeat(4000));
+    for _ in 0..30 {
+        app.gateway.handshake(&long).status().await;
+    }
+    let log = eventually("the flood", async || {
+        Some(app.gateway.log()).filter(|log| log.contains("xxx"))
+    })
+    .await;
+    assert!(!log.contains("secret"), "{log}");
+    assert!(
+        !log.contains('\u{1b}') && !log.contains('\u{202e}'),
+        "{log}"
+    );
+    let lines = log.lines().filter(|line| line.contains("no API and stage"));
+    let lengths: Vec<usize> = lines.map(str::len).collect();
+    assert!(lengths.len() <= 15, "{} lines", lengths.len());
+    assert!(lengths.iter().all(|length| *length < 1000), "{lengths:?}");
 }

@@ -243,6 +243,36 @@ impl Directory {
         }
     }
 
+    /// Where clients connect at this host, for whoever looked elsewhere: paths, or names with paths where no API has
+    /// this one.
+    pub fn places(&self, host: &str) -> Vec<String> {
+        let name = host_name(host);
+        if let Some(domain) = self.domain(name) {
+            let mappings = domain.mappings.iter();
+            return mappings
+                .map(|mapping| format!("/{}", mapping.api_mapping_key))
+                .collect();
+        }
+        let label = execute_api_label(name);
+        if let Some(api) = label.and_then(|label| self.execute_api(label)) {
+            let stages = api.stages.iter();
+            return stages.map(|stage| format!("/{stage}")).collect();
+        }
+        let every = self
+            .apis
+            .iter()
+            .flat_map(|api| api.stages.iter().map(move |stage| (api, stage)));
+        if label.is_none() {
+            return every
+                .map(|(api, stage)| self.stage_path(&api.api_id, stage))
+                .collect();
+        }
+        let named = every.filter(|(api, _)| !api.disable_execute_api_endpoint);
+        named
+            .map(|(api, stage)| format!("{}.execute-api.{}/{stage}", api.api_id, self.base_domain))
+            .collect()
+    }
+
     /// The path that leads to a stage on any host: the shortest that is unambiguous.
     pub fn stage_path(&self, api_id: &str, stage: &str) -> String {
         match self.default_entry() {

@@ -2,6 +2,7 @@
 
 mod access;
 mod metrics;
+mod refusals;
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use gateway_core::live::LiveStage;
 
 pub use access::AccessLog;
 pub use metrics::{Metrics, Push, RouteMeter, StageMeters};
+use refusals::Refusals;
+pub use refusals::Refused;
 
 /// One call that is over.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub struct Observe {
     /// Everything that `/metrics` shows.
     pub metrics: Metrics,
     access: AccessLog,
+    refusals: Refusals,
 }
 
 impl Observe {
@@ -45,6 +49,7 @@ impl Observe {
         Self {
             metrics: Metrics::new(),
             access,
+            refusals: Refusals::new(),
         }
     }
 
@@ -52,5 +57,14 @@ impl Observe {
     pub fn record(&self, record: &Record<'_>) {
         self.metrics.record(record);
         self.access.write(record);
+    }
+
+    /// Writes a handshake down that was refused before it became a call. `places` is where the client could go
+    /// instead, asked for only where a line is written.
+    pub fn refuse_handshake(&self, refused: &Refused<'_>, places: impl FnOnce() -> Vec<String>) {
+        self.metrics.refused_handshake(refused.failure);
+        if self.access != AccessLog::Off {
+            self.refusals.write(refused, places);
+        }
     }
 }

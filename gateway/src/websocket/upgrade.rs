@@ -20,6 +20,7 @@ use super::{WebSocketDoor, close, host_of, resolve, session};
 use crate::config::IpNet;
 use crate::env;
 use crate::node::{Deployed, LiveConnection, Outlet, StageSlot, Wire};
+use crate::observe::Refused;
 use crate::respond;
 
 /// A socket whose request head asks for an upgrade.
@@ -94,8 +95,7 @@ impl WebSocketDoor {
         let (slot, deployed, connection, handshake, key) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => {
-                self.observe.metrics.refused_handshake(&refusal);
-                tracing::debug!(%peer, "handshake refused: {refusal}");
+                self.write_refusal(&refusal, peer, &head);
                 let response = respond::to_bytes(&respond::refusal(&refusal));
                 return close::send_last(&socket, response).await;
             }
@@ -143,6 +143,23 @@ impl WebSocketDoor {
                 close::send_last(live.outlet.socket(), respond::to_bytes(&response)).await;
             }
         }
+    }
+
+    fn write_refusal(&self, failure: &Failure, peer: SocketAddr, head: &Head) {
+        let refused = Refused {
+            failure,
+            host: host_of(head),
+            path: head.path(),
+            source_ip: self.proxies.client(peer.ip(), head),
+        };
+        self.observe.refuse_handshake(&refused, || {
+            let served = self.stages.load();
+            let found = resolve(&served.directory, head);
+            if found.is_some_and(|found| found.rest == Rest::Stage) {
+                return Vec::new();
+            }
+            served.directory.places(host_of(head))
+        });
     }
 
     /// Everything that needs no backend, in the order of the admission table.

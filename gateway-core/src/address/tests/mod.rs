@@ -333,3 +333,37 @@ fn a_stage_has_one_path_that_is_never_ambiguous() {
         Some("chat/dev"),
     );
 }
+
+#[test]
+fn who_looked_elsewhere_can_be_told_the_places() {
+    let mut d = directory(&[api("chat", &["dev", "prod"]), api("other", &["dev"])]);
+    d.default_api = Some("chat".into());
+    d.domains = vec![domain(
+        "ws.example.com",
+        &[("v1", "chat", "dev"), ("", "other", "dev")],
+    )];
+    let check = |host: &str, expected: &[&str]| {
+        let places = d.places(host);
+        assert_eq!(places, expected, "{host}");
+        for place in &places {
+            let (name, path) = place.split_at(place.find('/').unwrap());
+            let name = if name.is_empty() { host } else { name };
+            let found = d.resolve(name, path).map(|found| found.rest);
+            assert_eq!(found, Some(Rest::Stage), "{name} {path}");
+        }
+    };
+    check(
+        "localhost:8080",
+        &["/dev", "/prod", "/_aws/execute-api/other/dev"],
+    );
+    check("ws.example.com", &["/v1", "/"]);
+    check("chat.execute-api.localhost:8080", &["/dev", "/prod"]);
+    check(
+        "chta.execute-api.localhost",
+        &[
+            "chat.execute-api.localhost/dev",
+            "chat.execute-api.localhost/prod",
+            "other.execute-api.localhost/dev",
+        ],
+    );
+}
