@@ -153,6 +153,17 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_of_ours_is_an_internal_server_error() {
+        let response = refusal(&Failure::Internal("the store broke".into()));
+        assert_eq!(response.status(), 500);
+        assert_eq!(
+            header(&response, "x-amzn-errortype"),
+            Some("InternalServerErrorException")
+        );
+        assert_eq!(response.body(), r#"{"message":"Internal server error"}"#);
+    }
+
+    #[test]
     fn a_handshake_with_an_id_is_refused_with_it() {
         let response = handshake_refusal(&Failure::FunctionError("x".into()), "C=", "R=");
         assert_eq!(response.status(), 502);

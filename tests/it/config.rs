@@ -123,6 +123,12 @@ async fn what_is_not_enforced_yet_is_refused() {
             ),
         ),
         (
+            "a model",
+            format!(
+                "routes: {{ $default: {{ modelSelectionExpression: \"$request.body.action\", integration: {url} }} }}"
+            ),
+        ),
+        (
             "JWT",
             format!("routes: {{ $connect: {{ authorizationType: JWT, integration: {url} }} }}"),
         ),

@@ -32,6 +32,7 @@ mod mapping;
 mod order;
 mod owed;
 mod push;
+mod refusals;
 mod reply;
 mod route;
 mod sdk;

@@ -166,6 +166,28 @@ async fn a_reply_that_is_no_text_is_binary_or_mended() {
 }
 
 #[tokio::test]
+async fn a_reply_over_the_limit_is_an_error_frame() {
+    let backend = Backend::start().await;
+    let gateway = two_way(&backend.url("/echo"), "limits: { preset: aws }").await;
+    let mut client = gateway.connect("/dev").await;
+    for (size, fits) in [
+        (128 * 1024, true),
+        (128 * 1024 + 1, false),
+        (4 * 1024 * 1024, false),
+    ] {
+        backend.on("/echo", move |_| Answer::ok("x".repeat(size)));
+        client.send_text("x").await;
+        let got = client.next_text().await;
+        let frame: serde_json::Value = serde_json::from_str(&got).unwrap_or_default();
+        if fits {
+            assert_eq!(got.len(), size);
+        } else {
+            assert_eq!(frame["message"], "Internal server error", "{size} bytes");
+        }
+    }
+}
+
+#[tokio::test]
 async fn under_the_aws_preset_a_long_reply_comes_in_frames_of_32_kib_or_less() {
     let backend = Backend::start().await;
     // Characters of three bytes: frames may cut through one, the message may not be broken by it.

@@ -111,3 +111,23 @@ impl Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::quotas;
+
+    #[test]
+    fn the_preset_aws_has_the_figures_of_aws() {
+        let aws = Limits::preset(Preset::Aws);
+        let bytes = |limit: Option<u32>| limit.map(|bytes| bytes as usize);
+        assert_eq!(bytes(aws.max_frame_bytes), Some(quotas::FRAME_BYTES));
+        assert_eq!(bytes(aws.max_message_bytes), Some(quotas::MESSAGE_BYTES));
+        let millis = Duration::from_millis;
+        assert_eq!(aws.idle_timeout, Some(millis(quotas::IDLE_MILLIS)));
+        assert_eq!(aws.max_age, Some(millis(quotas::AGE_MILLIS)));
+        // "The 2 h cap is absolute": nobody is closed before it.
+        assert!(aws.max_age_jitter.abs() < f64::EPSILON);
+        assert_eq!((aws.ping_interval, aws.binary), (None, false));
+    }
+}
