@@ -378,6 +378,21 @@ async fn whoever_mistypes_a_stage_finds_it_in_the_log() {
     ] {
         assert!(line.contains(part), "{part} is not in {line}");
     }
+    // What cannot be read is written down too.
+    let mut stream = tokio::net::TcpStream::connect(app.gateway.public())
+        .await
+        .unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, b"GARBAGE\r\n\r\n")
+        .await
+        .unwrap();
+    eventually("a line about what cannot be read", async || {
+        let log = app.gateway.log();
+        let mut lines = log.lines();
+        lines
+            .any(|line| line.contains("status=400") && !line.contains("host="))
+            .then_some(())
+    })
+    .await;
     // What a stranger sends can neither forge a line nor fill the log.
     let forged = "/%0a\u{1b}[31m\u{202e}";
     app.gateway.handshake(forged).status().await;

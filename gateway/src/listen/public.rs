@@ -22,7 +22,7 @@ use super::rewind::Rewind;
 use super::tls::{self, TlsOffer};
 use crate::callback::{CallbackDoor, CallbackRequest};
 use crate::node::Wire;
-use crate::observe::Observe;
+use crate::observe::{Observe, Refused};
 use crate::respond;
 use crate::websocket::head::Head;
 use crate::websocket::{Arrival, WebSocketDoor, send_last};
@@ -67,15 +67,14 @@ impl PublicListener {
         permit: OwnedSemaphorePermit,
     ) {
         let Some(unfinished) = self.handshakes.begin(peer.ip()) else {
-            self.observe
-                .metrics
-                .refused_handshake(&Failure::Overloaded("too many unfinished handshakes"));
+            let failure = Failure::Overloaded("too many unfinished handshakes");
+            self.write_refusal(&failure, peer);
             return;
         };
         // Boxed, so that the task of a connection does not keep room for the reading of its head.
         let reading = Box::pin(tokio::time::timeout(
             self.handshake_timeout,
-            self.read_head(socket),
+            self.read_head(socket, peer),
         ));
         let read = reading.await;
         drop(unfinished);
@@ -85,7 +84,7 @@ impl PublicListener {
         };
         let (head, bytes) = match read {
             Err(failure) => {
-                self.observe.metrics.refused_handshake(&failure);
+                self.write_refusal(&failure, peer);
                 let response = respond::to_bytes(&respond::refusal(&failure));
                 let _ = tokio::time::timeout(LAST_WORD, send_last(&socket, response)).await;
                 return;
@@ -122,7 +121,11 @@ impl PublicListener {
 
     /// The head and all bytes read so far, and the socket, which is another one where the first byte began TLS.
     /// `None` where the peer ended first, or TLS could not be agreed upon.
-    async fn read_head(&self, socket: TcpStream) -> Option<(Wire, Result<ReadHead, Failure>)> {
+    async fn read_head(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<(Wire, Result<ReadHead, Failure>)> {
         let offer = self.tls.load();
         let mut wire = Wire::Plain(socket);
         let mut bytes = Vec::with_capacity(1024);
@@ -133,9 +136,7 @@ impl PublicListener {
                 Ok(_) => {}
                 Err(error) => {
                     if error.kind() == io::ErrorKind::InvalidData {
-                        self.observe
-                            .metrics
-                            .refused_handshake(&Failure::BadRequest("TLS"));
+                        self.write_refusal(&Failure::BadRequest("TLS"), peer);
                         tracing::debug!("no TLS with a client: {error}");
                     }
                     return None;
@@ -169,6 +170,17 @@ impl PublicListener {
                 }
             }
         }
+    }
+
+    /// A refusal without a head that could be read.
+    fn write_refusal(&self, failure: &Failure, peer: SocketAddr) {
+        let refused = Refused {
+            failure,
+            host: "",
+            path: "",
+            source_ip: peer.ip(),
+        };
+        self.observe.refuse_handshake(&refused, Vec::new);
     }
 
     /// Requests that are no upgrades: `@connections` of signed callers, and a hint for all others.

@@ -20,9 +20,9 @@ const LONGEST: usize = 200;
 pub struct Refused<'a> {
     /// Why.
     pub failure: &'a Failure,
-    /// The `Host` as sent.
+    /// The `Host` as sent; empty where no head could be read.
     pub host: &'a str,
-    /// The path as sent, without the query, which may hold secrets.
+    /// The path as sent, without the query, which may hold secrets; empty likewise.
     pub path: &'a str,
     /// The client's address.
     pub source_ip: IpAddr,
@@ -58,15 +58,14 @@ impl Refusals {
             return;
         };
         let (host, path) = (cut(refused.host), cut(refused.path));
-        let places = places();
-        let places = (!places.is_empty()).then(|| cut(&places.join(" ")));
+        let places = cut(&places().join(" "));
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
                     target: "access",
                     event = "CONNECT",
-                    host = &*host,
-                    path = &*path,
+                    host = host.as_deref(),
+                    path = path.as_deref(),
                     served = places.as_deref(),
                     source_ip = %refused.source_ip,
                     status = refused.failure.answer().status,
@@ -94,12 +93,16 @@ impl Refusals {
     }
 }
 
-fn cut(text: &str) -> String {
+/// As much as may be written; nothing where there is nothing.
+fn cut(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return None;
+    }
     let mut kept: String = text.chars().take(LONGEST).collect();
     if kept.len() < text.len() {
         kept.push('…');
     }
-    kept
+    Some(kept)
 }
 
 #[cfg(test)]
@@ -117,8 +120,14 @@ mod tests {
 
     #[test]
     fn what_a_stranger_sent_is_cut() {
-        assert_eq!(cut("/dev"), "/dev");
-        assert_eq!(cut(&"é".repeat(200)), "é".repeat(200));
-        assert_eq!(cut(&"é".repeat(201)), "é".repeat(200) + "…");
+        #[track_caller]
+        fn check(text: &str, expected: Option<&str>) {
+            assert_eq!(cut(text).as_deref(), expected);
+        }
+        let long = "é".repeat(200);
+        check("", None);
+        check("/dev", Some("/dev"));
+        check(&long, Some(&long));
+        check(&format!("{long}é"), Some(&format!("{long}…")));
     }
 }
