@@ -11,6 +11,9 @@ use crate::app::{App, BINARY};
 
 const KEY: &str = "AKIAEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+/// A key that comes with a token, as roles have them.
+const TEMPORARY: &str = "ASIAEXAMPLE";
+const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE";
 /// The longest run of one script: the SDKs retry with pauses.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -75,7 +78,7 @@ struct Callbacks {
 impl Callbacks {
     async fn start() -> Self {
         let top = format!(
-            "server: {{ credentials: [{{ accessKeyId: {KEY}, secretAccessKey: {SECRET} }}] }}"
+            "server: {{ credentials: [{{ accessKeyId: {KEY}, secretAccessKey: {SECRET} }}, {{ accessKeyId: {TEMPORARY}, secretAccessKey: {SECRET}, sessionToken: {TOKEN} }}] }}"
         );
         let app = App::with_server(&top, "").await;
         let open = app
@@ -172,6 +175,21 @@ async fn boto3_signs_for_the_clients_listener() {
     let mut callbacks = Callbacks::start().await;
     succeeds(&mut callbacks.python()).await;
     callbacks.saw("from boto3").await;
+}
+
+#[tokio::test]
+async fn the_sdks_sign_with_temporary_credentials_too() {
+    let temporary = |mut command: Command| {
+        command.env("AWS_ACCESS_KEY_ID", TEMPORARY);
+        command.env("AWS_SESSION_TOKEN", TOKEN);
+        command
+    };
+    let mut callbacks = Callbacks::start().await;
+    succeeds(&mut temporary(callbacks.python())).await;
+    callbacks.saw("from boto3").await;
+    let mut callbacks = Callbacks::start().await;
+    succeeds(&mut temporary(callbacks.node())).await;
+    callbacks.saw("from JavaScript").await;
 }
 
 #[tokio::test]
