@@ -48,6 +48,8 @@ pub enum CloseCause {
     Unfinished,
     /// The client does not read.
     Stalled,
+    /// A defect of the gateway broke the connection off.
+    Internal,
 }
 
 /// Reasons as AWS words them, where it is known how AWS does.
@@ -64,6 +66,7 @@ impl CloseCause {
             Self::Idle | Self::TooOld | Self::Shutdown => 1001,
             Self::TooFast | Self::Unfinished => 1008,
             Self::Stalled => 1013,
+            Self::Internal => 1011,
         }
     }
 
@@ -79,6 +82,7 @@ impl CloseCause {
             Self::TooFast => "Too many requests",
             Self::Unfinished => "Message not finished in time",
             Self::Stalled => "Client does not read",
+            Self::Internal => "Internal server error",
         }
     }
 
@@ -96,6 +100,7 @@ impl CloseCause {
             Self::TooFast => "rate",
             Self::Unfinished => "unfinished",
             Self::Stalled => "slow_consumer",
+            Self::Internal => "internal",
         }
     }
 }
@@ -518,6 +523,7 @@ mod tests {
             "Message not finished in time",
         );
         check(&CloseCause::Stalled, 1013, "Client does not read");
+        check(&CloseCause::Internal, 1011, "Internal server error");
         check(&CloseCause::TooFast, 1008, "Too many requests");
     }
 }

@@ -111,7 +111,12 @@ impl WebSocketDoor {
         let mut guard = self.drain.begin();
         self.node.sessions.insert(&live);
 
-        let outcome = self.connect(&deployed, &connection, handshake).await;
+        let connecting = self.connect(&deployed, &connection, handshake);
+        let outcome = if let Ok(outcome) = self.contain(&connection.id, connecting).await {
+            outcome
+        } else {
+            Err(refuse_broken(&connection.id))
+        };
         match outcome {
             Ok(subprotocol) => {
                 drop(deployed);
@@ -326,6 +331,13 @@ impl WebSocketDoor {
             Err(failure) => Err(refused(&failure)),
         }
     }
+}
+
+/// The answer to a handshake that panicked.
+fn refuse_broken(connection: &ConnectionId) -> Response<Bytes> {
+    let failure = Failure::Internal("the handshake panicked".to_owned());
+    let request_id = RequestId::new(env::random()).to_string();
+    respond::handshake_refusal(&failure, &connection.to_string(), &request_id)
 }
 
 fn add_header(response: &mut Response<Bytes>, name: &str, value: &str) {

@@ -18,8 +18,30 @@ const CLOSE_WAIT: Duration = Duration::from_secs(3);
 const FLUSH_LIMIT: Duration = Duration::from_secs(30);
 
 impl Socket<'_> {
+    /// Ends what was served: out of the table, the client's close, every received message to its end.
+    pub(super) async fn conclude(&mut self, cause: &CloseCause) {
+        let (door, live) = (self.door, self.live);
+        // From here on a push is answered 410.
+        door.node.sessions.remove(&live.connection.id);
+        let orderly = async {
+            self.end(cause).await;
+            self.settle().await;
+        };
+        tokio::select! {
+            ended = door.contain(&live.connection.id, orderly) => {
+                if ended.is_err() {
+                    live.outlet.finish();
+                }
+            }
+            // A drain that runs out of time leaves the socket and what still answers, so that the backend is told.
+            () = door.drain.hurry() => {
+                live.outlet.finish();
+            }
+        }
+    }
+
     /// Sends what is queued and the close frame, then waits for the peer's end, within bounds.
-    pub(super) async fn end(&mut self, cause: &CloseCause) {
+    async fn end(&mut self, cause: &CloseCause) {
         let outlet = &self.live.outlet;
         outlet.close(cause.clone());
         if !matches!(
@@ -89,7 +111,7 @@ impl Socket<'_> {
     }
 
     /// Lets every message that was received reach the backend before `$disconnect` does.
-    pub(super) async fn settle(&mut self) {
+    async fn settle(&mut self) {
         poll_fn(|cx| {
             self.live.outlet.register(cx);
             self.start_messages();

@@ -5,6 +5,8 @@
 //! while the small queue before them is full the socket is not read.
 
 mod end;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -36,6 +38,9 @@ const QUEUED_BYTES: usize = 256 * 1024;
 const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// Starts the task of an open connection. `rest` is what the client sent right behind its handshake.
+///
+/// However serving ends, by a panic too: the connection leaves the table, its socket is closed, its place among the
+/// descriptors is free again, and its `$disconnect` is owed.
 pub(super) fn spawn(
     door: Arc<WebSocketDoor>,
     live: Arc<LiveConnection>,
@@ -46,20 +51,9 @@ pub(super) fn spawn(
     tokio::spawn(async move {
         let cause = {
             let mut socket = Socket::new(&door, &live, rest);
-            let cause = socket.serve().await;
-            // From here on a push is answered 410.
-            door.node.sessions.remove(&live.connection.id);
-            let orderly = async {
-                socket.end(&cause).await;
-                socket.settle().await;
-            };
-            // A drain that runs out of time leaves the socket and what still answers, so that the backend is told.
-            tokio::select! {
-                () = orderly => {}
-                () = door.drain.hurry() => {
-                    live.outlet.finish();
-                }
-            }
+            let served = door.contain(&live.connection.id, socket.serve()).await;
+            let cause = served.unwrap_or(CloseCause::Internal);
+            socket.conclude(&cause).await;
             cause
         };
         close::end(&door, live, cause, guard, permit).await;
@@ -337,7 +331,8 @@ impl<'a> Socket<'a> {
             let (door, live) = (Arc::clone(self.door), Arc::clone(self.live));
             let deployed = Arc::clone(&self.deployed);
             tokio::spawn(async move {
-                door.run_message(&live, &deployed, route, message).await;
+                let run = door.run_message(&live, &deployed, route, message);
+                let _ = door.contain(&live.connection.id, run).await;
                 drop(running);
             });
         }
