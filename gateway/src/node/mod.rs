@@ -12,7 +12,7 @@ mod wire;
 
 pub use deliver::{Delivered, Node, Order, encode};
 pub use drain::{Drain, Guard, Report};
-pub use outlet::{Outlet, Pushed};
+pub use outlet::{Look, Outlet, Pushed};
 pub use owed::{Attempt, End, Next, Owed};
 pub use sessions::{LiveConnection, Sessions};
 pub use stages::{Deployed, Served, StageSlot, Stages};

@@ -67,6 +67,17 @@ pub enum Pushed {
     Gone,
 }
 
+/// An outlet as it is at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Why the end was ordered, if it was.
+    pub closing: Option<CloseCause>,
+    /// Since when bytes wait without any being taken; `None` where none wait.
+    pub stalled_since: Option<u64>,
+    /// An orderly end was asked for.
+    pub leaving: bool,
+}
+
 impl Outlet {
     /// A socket whose handshake is under way.
     pub fn new(wire: Wire, capacity: u32, hold: bool) -> Self {
@@ -219,23 +230,22 @@ impl Outlet {
         std::mem::take(&mut queue.frames).len()
     }
 
-    /// Why the end was ordered, if it was.
-    pub fn closing(&self) -> Option<CloseCause> {
-        match &self.lock().state {
-            State::Closing(cause) => Some((**cause).clone()),
-            _ => None,
+    /// What the connection's task must know, under one lock.
+    pub fn look(&self) -> Look {
+        let queue = self.lock();
+        Look {
+            closing: match &queue.state {
+                State::Closing(cause) => Some((**cause).clone()),
+                _ => None,
+            },
+            stalled_since: (!queue.frames.is_empty()).then_some(queue.stalled_since),
+            leaving: self.is_leaving(),
         }
     }
 
     /// True while pushes are accepted.
     pub fn is_open(&self) -> bool {
         self.lock().state == State::Open
-    }
-
-    /// When bytes began to wait without any being taken.
-    pub fn stalled_since(&self) -> Option<u64> {
-        let queue = self.lock();
-        (!queue.frames.is_empty()).then_some(queue.stalled_since)
     }
 
     /// Bytes that wait.

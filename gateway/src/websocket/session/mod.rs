@@ -118,14 +118,15 @@ impl<'a> Socket<'a> {
             if let Some(cause) = self.ended.take() {
                 return cause;
             }
-            if self.live.outlet.is_leaving() && self.backlog.is_empty() && self.is_settled() {
+            let seen = self.live.outlet.look();
+            if seen.leaving && self.backlog.is_empty() && self.is_settled() {
                 return CloseCause::Shutdown;
             }
-            self.knows_queue = self.live.outlet.queued() > 0;
+            self.knows_queue = seen.stalled_since.is_some();
             let facts = Facts {
                 last_message: self.live.outlet.last_message(),
                 paused: self.paused,
-                stalled_since: self.live.outlet.stalled_since(),
+                stalled_since: seen.stalled_since,
                 unfinished: self.decoder.unfinished(),
             };
             let wake_at = match self
@@ -154,11 +155,13 @@ impl<'a> Socket<'a> {
         timer: Pin<&mut Sleep>,
     ) -> Poll<Result<(), CloseCause>> {
         let outlet = &self.live.outlet;
+        // The waker first: what changes after the look wakes the task.
         outlet.register(cx);
-        if let Some(cause) = outlet.closing() {
+        let seen = outlet.look();
+        if let Some(cause) = seen.closing {
             return Poll::Ready(Err(cause));
         }
-        let queued = outlet.queued() > 0;
+        let queued = seen.stalled_since.is_some();
         if queued && let Poll::Ready(flushed) = outlet.poll_flush(cx) {
             return Poll::Ready(flushed.map_err(|_| CloseCause::Lost));
         }
@@ -166,11 +169,10 @@ impl<'a> Socket<'a> {
         if queued && !self.knows_queue {
             return Poll::Ready(Ok(()));
         }
-        let leaving = outlet.is_leaving();
-        if leaving && (!self.paused || self.is_settled()) {
+        if seen.leaving && (!self.paused || self.is_settled()) {
             return Poll::Ready(Ok(()));
         }
-        if self.can_start() || self.paused && self.has_room() && !leaving {
+        if self.can_start() || self.paused && self.has_room() && !seen.leaving {
             return Poll::Ready(Ok(()));
         }
         if !self.paused {
