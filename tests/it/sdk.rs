@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
-use harness::{Answer, Client};
+use harness::{Answer, Authority, Client};
 use tokio::process::Command;
 
 use crate::app::{App, BINARY};
@@ -77,8 +77,13 @@ struct Callbacks {
 
 impl Callbacks {
     async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// With further members of `server`.
+    async fn with(server: &str) -> Self {
         let top = format!(
-            "server: {{ credentials: [{{ accessKeyId: {KEY}, secretAccessKey: {SECRET} }}, {{ accessKeyId: {TEMPORARY}, secretAccessKey: {SECRET}, sessionToken: {TOKEN} }}] }}"
+            "server: {{ credentials: [{{ accessKeyId: {KEY}, secretAccessKey: {SECRET} }}, {{ accessKeyId: {TEMPORARY}, secretAccessKey: {SECRET}, sessionToken: {TOKEN} }}]{server} }}"
         );
         let app = App::with_server(&top, "").await;
         let open = app
@@ -190,6 +195,30 @@ async fn the_sdks_sign_with_temporary_credentials_too() {
     let mut callbacks = Callbacks::start().await;
     succeeds(&mut temporary(callbacks.node())).await;
     callbacks.saw("from JavaScript").await;
+}
+
+#[tokio::test]
+async fn boto3_signs_for_the_clients_listener_over_tls() {
+    let authority = Authority::new();
+    let issued = authority.issue("wiregate");
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (cert, key) = (file("cert.pem", &issued.cert), file("key.pem", &issued.key));
+    let bundle = file("authority.pem", &authority.pem());
+    let mut callbacks = Callbacks::with(&format!(", tls: {{ cert: {cert}, key: {key} }}")).await;
+    let endpoint = callbacks.endpoint().replace("http://", "https://");
+    let mut python = callbacks.python();
+    succeeds(
+        python
+            .env("ENDPOINT", endpoint)
+            .env("AWS_CA_BUNDLE", bundle),
+    )
+    .await;
+    callbacks.saw("from boto3").await;
 }
 
 #[tokio::test]

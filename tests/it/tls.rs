@@ -362,6 +362,7 @@ async fn garbage_after_the_first_byte_ends_that_connection_only() {
         assert!(answer.is_empty() || answer[0] == 0x15, "{answer:?}");
     }
     echoes(&mut client, "nobody else noticed").await;
+    assert!(!app.gateway.log().contains("panicked"));
 }
 
 #[tokio::test]
@@ -380,6 +381,7 @@ async fn garbage_on_an_open_connection_ends_it_as_lost() {
         assert_eq!(gone.connection_id(), id);
         assert_eq!(gone.wiregate("disconnect-code"), "1006");
     }
+    assert!(!app.gateway.log().contains("panicked"));
 }
 
 #[tokio::test]

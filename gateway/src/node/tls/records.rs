@@ -1,19 +1,16 @@
-//! TLS on one client's socket: records in, records out, under a synchronous lock.
-//!
-//! It stands on rustls' unbuffered side, which owns no buffers. What is read goes through a buffer that all
-//! connections of the thread share, and so does what is encrypted; a connection owns bytes only while a record is
-//! half received or half sent. So an idle one costs its keys and no more.
+//! The records of one TLS connection: what was received and makes none yet, what is sealed and not taken yet.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use rustls::ServerConfig;
-use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
+};
 use tokio::net::TcpStream;
 
 /// Plaintext of one record (RFC 8446 §5.1: at most 2^14 bytes).
@@ -31,22 +28,17 @@ thread_local! {
     static OUTGOING: RefCell<Box<[u8]>> = RefCell::new(vec![0; SEALED].into());
 }
 
-/// A socket and its TLS.
-pub struct Secured {
-    socket: TcpStream,
-    records: Mutex<Records>,
-}
-
-struct Records {
+/// What belongs to one connection. Every method that takes the socket takes the connection's own.
+pub(super) struct Records {
     tls: UnbufferedServerConnection,
     /// Received, but not a whole record yet.
-    received: Vec<u8>,
+    pub(super) received: Vec<u8>,
     /// `received` was handed in and nobody looked at it yet.
     unseen: bool,
     /// Decrypted, but for lack of room not read yet.
-    plain: Vec<u8>,
+    pub(super) plain: Vec<u8>,
     /// Sealed, but not taken by the socket yet; the first `sent` bytes of it are.
-    unsent: Vec<u8>,
+    pub(super) unsent: Vec<u8>,
     sent: usize,
     /// So many bytes of the frame that is being written stand sealed in `unsent`.
     covered: usize,
@@ -79,13 +71,10 @@ impl Sink<'_> {
     }
 }
 
-impl Secured {
-    pub(super) fn new(
-        socket: TcpStream,
-        config: Arc<ServerConfig>,
-        received: Vec<u8>,
-    ) -> io::Result<Self> {
-        let records = Records {
+impl Records {
+    /// The server's side, before the first record is looked at.
+    pub(super) fn new(config: Arc<ServerConfig>, received: Vec<u8>) -> io::Result<Self> {
+        Ok(Self {
             tls: UnbufferedServerConnection::new(config).map_err(broken)?,
             unseen: !received.is_empty(),
             received,
@@ -95,55 +84,34 @@ impl Secured {
             covered: 0,
             moved: false,
             ended: None,
-        };
-        Ok(Self {
-            socket,
-            records: Mutex::new(records),
         })
     }
 
-    pub(super) fn socket(&self) -> &TcpStream {
-        &self.socket
+    /// True where reading gives something without a look at the socket.
+    pub(super) fn has_news(&self) -> bool {
+        self.unseen || !self.plain.is_empty() || self.ended.is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Records> {
-        // A panic under this lock leaves at worst a record half written; the peer ends that connection.
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut records = self.lock();
-        // The handshake's own words: the client waits for them, so nothing will come before they are out.
-        if let Poll::Ready(Err(error)) = records.poll_flush(&self.socket, cx) {
-            return Poll::Ready(Err(error));
-        }
-        if records.unseen || !records.plain.is_empty() || records.ended.is_some() {
-            return Poll::Ready(Ok(()));
-        }
-        drop(records);
-        self.socket.poll_read_ready(cx)
-    }
-
-    pub(super) fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
-        let mut records = self.lock();
-        // Ends: whatever is not yet a message costs the sender bytes of a record, and those have a bound.
+    /// Reads what is there: 0 at the end, `WouldBlock` where nothing is.
+    pub(super) fn read(&mut self, socket: &TcpStream, into: &mut [u8]) -> io::Result<usize> {
+        // It ends: what makes no message costs the peer bytes of a record, or is of a kind that rustls counts.
         loop {
-            if let Some(read) = records.read_known(into)? {
+            if let Some(read) = self.read_known(into)? {
                 return Ok(read);
             }
-            let read = INCOMING
-                .with_borrow_mut(|scratch| records.read_socket(&self.socket, scratch, into))?;
+            let read =
+                INCOMING.with_borrow_mut(|scratch| self.read_socket(socket, scratch, into))?;
             if read > 0 {
                 return Ok(read);
             }
         }
     }
 
-    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let mut records = self.lock();
-        records.flush(&self.socket)?;
+    /// Writes some of `bytes`: at most one record, of which a part may wait here afterwards.
+    pub(super) fn write_some(&mut self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        self.flush(socket)?;
         let n = bytes.len().min(RECORD);
-        match records.seal(&self.socket, &bytes[..n]) {
+        match self.seal(socket, &bytes[..n]) {
             // The record is ours now, taken or not.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(n),
             Err(error) => Err(error),
@@ -151,44 +119,31 @@ impl Secured {
         }
     }
 
-    pub(super) fn write(&self, frame: &mut Bytes) -> io::Result<()> {
-        let mut records = self.lock();
+    /// Writes a frame; the bytes of a record leave it when the socket took all of the record.
+    pub(super) fn write_frame(&mut self, socket: &TcpStream, frame: &mut Bytes) -> io::Result<()> {
         loop {
-            records.flush(&self.socket)?;
-            let sealed = std::mem::take(&mut records.covered).min(frame.len());
+            self.flush(socket)?;
+            let sealed = std::mem::take(&mut self.covered).min(frame.len());
             frame.advance(sealed);
             if frame.is_empty() {
                 return Ok(());
             }
             let n = frame.len().min(RECORD);
-            match records.seal(&self.socket, &frame[..n]) {
+            match self.seal(socket, &frame[..n]) {
                 Ok(()) => frame.advance(n),
                 Err(error) => {
-                    records.covered = n;
+                    self.covered = n;
                     return Err(error);
                 }
             }
         }
     }
 
-    pub(super) fn moved(&self) -> bool {
-        std::mem::take(&mut self.lock().moved)
+    /// True where the socket took bytes since this was last asked.
+    pub(super) fn moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
-    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.lock().poll_flush(&self.socket, cx)
-    }
-
-    /// Writes what waits and then `close_notify`, so that the peer can tell an end from an accident.
-    pub(super) fn poll_goodbye(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut records = self.lock();
-        ready!(records.poll_flush(&self.socket, cx))?;
-        records.seal_goodbye();
-        records.poll_flush(&self.socket, cx)
-    }
-}
-
-impl Records {
     /// What needs no look at the socket: bytes that are known already, or the end.
     fn read_known(&mut self, into: &mut [u8]) -> io::Result<Option<usize>> {
         if !self.plain.is_empty() {
@@ -227,8 +182,17 @@ impl Records {
             }
         }
         scratch[..kept].copy_from_slice(&self.received);
+        let decrypted = self.decrypt(&mut scratch[..kept + read], into);
+        // What the protocol answers goes out at once, as far as it can.
+        match self.flush(socket) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => decrypted.and(Err(error)),
+            _ => decrypted,
+        }
+    }
+
+    /// What `incoming` says, which begins with what was kept of earlier bytes; what makes no record yet is kept.
+    pub(super) fn decrypt(&mut self, incoming: &mut [u8], into: &mut [u8]) -> io::Result<usize> {
         self.received = Vec::new();
-        let incoming = &mut scratch[..kept + read];
         let mut rest = std::mem::take(&mut self.plain);
         let mut sink = Sink {
             into,
@@ -238,33 +202,19 @@ impl Records {
         let taken = self.take_in(incoming, &mut sink);
         let filled = sink.filled;
         self.plain = rest;
-        // What the protocol answers goes out at once, as far as it can.
-        let flushed = self.flush(socket);
-        let used = match taken {
-            Ok(used) => used,
-            Err(error) => {
-                self.ended = Some(Ended::Failed);
-                // What came before the fault is delivered first.
-                return if filled > 0 {
-                    Ok(filled)
-                } else {
-                    Err(broken(error))
-                };
+        match taken {
+            // What came before the fault is delivered first.
+            Err(_) if filled > 0 => return Ok(filled),
+            Err(error) => return Err(broken(error)),
+            Ok(_) if self.ended.is_some() => {}
+            Ok(used) => {
+                let left = &incoming[used..];
+                if left.len() > KEPT && !self.tls.is_handshaking() {
+                    return Err(self.fail("a record is too long"));
+                }
+                self.received = left.to_vec();
             }
-        };
-        if let Err(error) = flushed
-            && error.kind() != io::ErrorKind::WouldBlock
-        {
-            return Err(error);
         }
-        if self.ended.is_some() {
-            return Ok(filled);
-        }
-        let left = &incoming[used..];
-        if left.len() > KEPT && !self.tls.is_handshaking() {
-            return Err(self.fail("a record is too long"));
-        }
-        self.received = left.to_vec();
         Ok(filled)
     }
 
@@ -283,9 +233,13 @@ impl Records {
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
-                        let record = record?;
-                        discard += record.discard;
-                        sink.put(record.payload);
+                        match record {
+                            Ok(record) => {
+                                discard += record.discard;
+                                sink.put(record.payload);
+                            }
+                            Err(error) => failed = Some(error),
+                        }
                     }
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => encode(&mut data, &mut self.unsent),
@@ -303,16 +257,26 @@ impl Records {
             }
             used += discard;
             if let Some(error) = failed {
-                // What was said before the fault stands ready, and last the alert that tells the peer why.
-                while let Ok(ConnectionState::EncodeTlsData(mut data)) =
-                    self.tls.process_tls_records(&mut incoming[used..]).state
-                {
-                    encode(&mut data, &mut self.unsent);
-                }
+                self.gather_alert(&mut incoming[used..]);
+                self.ended = Some(Ended::Failed);
                 return Err(error);
             }
             if done {
                 return Ok(used);
+            }
+        }
+    }
+
+    /// After a fault: what was said before it stands ready, and last the alert that tells the peer why. Once that is
+    /// out, rustls must not be asked again: it would look at the bad bytes a second time.
+    fn gather_alert(&mut self, incoming: &mut [u8]) {
+        while let Ok(ConnectionState::EncodeTlsData(mut data)) =
+            self.tls.process_tls_records(incoming).state
+        {
+            let at = self.unsent.len();
+            encode(&mut data, &mut self.unsent);
+            if is_alert(&self.unsent[at..]) {
+                return;
             }
         }
     }
@@ -339,7 +303,7 @@ impl Records {
         })
     }
 
-    fn seal_goodbye(&mut self) {
+    pub(super) fn seal_goodbye(&mut self) {
         if self.ended == Some(Ended::Failed) || self.tls.is_handshaking() {
             return;
         }
@@ -351,11 +315,9 @@ impl Records {
     }
 
     /// Reaches the state in which rustls encrypts. It wants to see the unfinished record again on the way.
-    fn with_traffic(
+    pub(super) fn with_traffic(
         &mut self,
-        encrypt: impl FnOnce(
-            &mut rustls::unbuffered::WriteTraffic<'_, rustls::server::ServerConnectionData>,
-        ) -> Result<usize, EncryptError>,
+        encrypt: impl FnOnce(&mut WriteTraffic<'_, ServerConnectionData>) -> Result<usize, EncryptError>,
     ) -> io::Result<usize> {
         if self.ended == Some(Ended::Failed) {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -387,7 +349,11 @@ impl Records {
         Ok(())
     }
 
-    fn poll_flush(&mut self, socket: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(
+        &mut self,
+        socket: &TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             match self.flush(socket) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -404,7 +370,7 @@ impl Records {
 }
 
 /// Puts what the protocol says behind what waits already.
-fn encode<Data>(data: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, unsent: &mut Vec<u8>) {
+fn encode<Data>(data: &mut EncodeTlsData<'_, Data>, unsent: &mut Vec<u8>) {
     let at = unsent.len();
     let Err(EncodeError::InsufficientSize(needed)) = data.encode(&mut []) else {
         return;
@@ -415,15 +381,16 @@ fn encode<Data>(data: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, unsent: 
     }
 }
 
-fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
+/// TLS 1.3 hides the kind of an encrypted record, but no other holds as little as the three bytes of an alert
+/// (RFC 8446 §5.2: head, content, its kind, and the 16 bytes that every suite of ours adds).
+fn is_alert(record: &[u8]) -> bool {
+    match record.first() {
+        Some(0x15) => true,
+        Some(0x17) => record.len() == 5 + 2 + 1 + 16,
+        _ => false,
+    }
 }
 
-impl fmt::Debug for Secured {
-    /// Without keys and without what the client said.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secured")
-            .field("socket", &self.socket)
-            .finish_non_exhaustive()
-    }
+fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
