@@ -51,6 +51,9 @@ pub enum Failure {
     /// No route matched and there is no `$default`.
     #[error("no route for this message and no $default route")]
     NoRoute,
+    /// The expressions or mappings of the API would cost more on this message than one message may.
+    #[error("the API's expressions take too much work on this message")]
+    MessageTooComplex,
     /// No template takes the body and passthrough is refused.
     #[error("no request template takes this body and passthroughBehavior refuses it")]
     UnsupportedMediaType,
@@ -158,6 +161,7 @@ impl Failure {
                 (503, "Service Unavailable", "ServiceUnavailableException")
             }
             Self::Throttled => (429, "Too Many Requests", "TooManyRequestsException"),
+            Self::MessageTooComplex => (400, "Message too complex", "BadRequestException"),
             Self::UnsupportedMediaType => (415, "Unsupported Media Type", "BadRequestException"),
             Self::Configuration(_)
             | Self::Unreachable(_)
@@ -339,6 +343,12 @@ mod tests {
             "Unsupported Media Type",
             "BadRequestException",
         );
+        check(
+            &Failure::MessageTooComplex,
+            400,
+            "Message too complex",
+            "BadRequestException",
+        );
         let said = "secret detail".to_owned();
         check(
             &Failure::Configuration(said.clone()),
@@ -487,6 +497,7 @@ mod tests {
         check_class(&F::UpgradeRequired, "DEFAULT_4XX", Fault::Caller, false);
         check_class(&F::BadRequest("x"), "DEFAULT_4XX", Fault::Caller, false);
         check_class(&F::RequestTimeout, "DEFAULT_4XX", Fault::Caller, false);
+        check_class(&F::MessageTooComplex, "DEFAULT_4XX", Fault::Caller, false);
         check_class(
             &F::MissingParameters(vec![]),
             "BAD_REQUEST_PARAMETERS",

@@ -25,12 +25,12 @@ use std::fmt;
 pub use error::{Doubt, ExpressionError, Problem, Warning};
 pub use pattern::{MAX_PATTERN_BYTES, PatternError, ResponseKey, select};
 
-use crate::jsonpath::{self, JsonPath, NotJson};
+use crate::jsonpath::{JsonPath, PathSet, ReadError, Reading};
 
 /// Bytes in one expression. Ours; AWS documents no number.
 pub const MAX_EXPRESSION_BYTES: usize = 4096;
 
-/// Variables in one expression. Ours; each may read the message once.
+/// Variables in one expression. Ours; AWS documents no number.
 pub const MAX_VARIABLES: usize = 8;
 
 /// Bytes of a key put together from several parts; a longer one could match nothing and counts as empty.
@@ -62,9 +62,9 @@ pub enum Kind {
 pub struct SelectionExpression {
     kind: Kind,
     parts: Vec<Part>,
+    /// The paths of the variables that stand in the message, in order: they are read together.
+    body: PathSet,
     warnings: Vec<Warning>,
-    /// A route expression is not evaluated at all on a message that is not JSON, even where it never looks into it.
-    checks_message: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +129,9 @@ impl<'a> Scope<'a> {
 pub enum Evaluation<'a> {
     /// The message is not JSON, so the expression was not evaluated: `$default` is chosen.
     NotJson,
+    /// The variables together ask for more work than one message may cost, or for more text: nothing is chosen.
+    /// [`MAX_WORK`](crate::jsonpath::MAX_WORK) and [`MAX_TEXT_BYTES`](crate::jsonpath::MAX_TEXT_BYTES) say how much.
+    OutOfFuel,
     /// The key. Empty where nothing was found; an empty key matches no custom route.
     Key(Cow<'a, str>),
 }
@@ -149,17 +152,33 @@ impl SelectionExpression {
         &self.warnings
     }
 
-    /// Evaluates in one pass; what a variable yields is not looked at again. One variable alone, the usual
-    /// `$request.body.action`, yields a key that borrows from the message.
+    /// Evaluates in one pass; what a variable yields is not looked at again. The message is read once for all
+    /// variables. One variable alone, the usual `$request.body.action`, yields a key that borrows from the message.
     pub fn evaluate<'r, 's: 'r>(&'r self, scope: &Scope<'s>) -> Evaluation<'r> {
-        if self.checks_message && scope.body.is_some_and(|body| !jsonpath::is_json(body)) {
-            return Evaluation::NotJson;
+        let mut readings = [const { Reading::Missing }; MAX_VARIABLES];
+        let readings = &mut readings[..self.body.len()];
+        // A route expression is not evaluated at all on a message that is not JSON, even where it never looks into it.
+        if let Some(body) = scope.body
+            && (self.kind == Kind::Route || !readings.is_empty())
+        {
+            match self.body.read(body, readings) {
+                Ok(()) => {}
+                Err(ReadError::NotJson) => return Evaluation::NotJson,
+                Err(ReadError::OutOfFuel) => return Evaluation::OutOfFuel,
+            }
         }
-        let key = match self.parts.as_slice() {
-            [part] => part.value(scope),
-            parts => join(parts, scope),
+        let mut readings = readings.iter_mut().map(std::mem::take);
+        let mut value = |part: &'r Part| match part {
+            Part::Text(text) => Cow::Borrowed(text.as_str()),
+            Part::Variable(Variable::RequestBody(_)) => {
+                readings.next().unwrap_or_default().into_text()
+            }
+            Part::Variable(variable) => variable.value(scope).unwrap_or_default(),
         };
-        key.map_or(Evaluation::NotJson, Evaluation::Key)
+        Evaluation::Key(match self.parts.as_slice() {
+            [part] => value(part),
+            parts => join(parts.iter().map(value)),
+        })
     }
 }
 
@@ -172,36 +191,23 @@ impl PartialEq for SelectionExpression {
 
 impl Eq for SelectionExpression {}
 
-fn join<'r>(parts: &[Part], scope: &Scope<'_>) -> Result<Cow<'r, str>, NotJson> {
+fn join<'v>(values: impl Iterator<Item = Cow<'v, str>>) -> Cow<'v, str> {
     let mut key = String::new();
-    for part in parts {
-        let value = part.value(scope)?;
+    for value in values {
         if key.len() + value.len() > MAX_KEY_BYTES {
-            return Ok(Cow::Borrowed(""));
+            return Cow::Borrowed("");
         }
         key.push_str(&value);
     }
-    Ok(Cow::Owned(key))
-}
-
-impl Part {
-    fn value<'r, 's: 'r>(&'r self, scope: &Scope<'s>) -> Result<Cow<'r, str>, NotJson> {
-        match self {
-            Self::Text(text) => Ok(Cow::Borrowed(text)),
-            Self::Variable(variable) => variable.value(scope),
-        }
-    }
+    Cow::Owned(key)
 }
 
 impl Variable {
-    fn value<'s>(&self, scope: &Scope<'s>) -> Result<Cow<'s, str>, NotJson> {
+    /// The value of a variable that does not stand in the message.
+    fn value<'s>(&self, scope: &Scope<'s>) -> Option<Cow<'s, str>> {
         let look_up =
             |lookup: Option<Lookup<'s>>, name: &str| lookup.and_then(|look_up| look_up(name));
-        let value = match self {
-            Self::RequestBody(path) => match scope.body {
-                Some(body) => Some(path.read(body)?.into_text()),
-                None => None,
-            },
+        match self {
             Self::RequestHeader(name) => look_up(scope.request_header, name),
             Self::BasePath => scope.base_path.map(Cow::Borrowed),
             Self::Context(name) => look_up(scope.context, name),
@@ -212,9 +218,8 @@ impl Variable {
             Self::ResponseMultiValueHeader(name) => {
                 look_up(scope.response_multi_value_header, name)
             }
-            Self::Unknown(_) => None,
-        };
-        Ok(value.unwrap_or_default())
+            Self::RequestBody(_) | Self::Unknown(_) => None,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     Doubt, ExpressionError, Kind, MAX_EXPRESSION_BYTES, MAX_VARIABLES, Part, Problem,
     SelectionExpression, Variable, Warning,
 };
-use crate::jsonpath::{Dialect, parse_tail};
+use crate::jsonpath::{Dialect, PathSet, parse_tail};
 
 pub(super) const REQUEST_BODY: &str = "request.body";
 pub(super) const REQUEST_HEADER: &str = "request.header.";
@@ -103,14 +103,15 @@ pub(super) fn parse(text: &str, kind: Kind) -> Result<SelectionExpression, Expre
 }
 
 fn finish(kind: Kind, parts: Vec<Part>, warnings: Vec<Warning>) -> SelectionExpression {
-    let reads_message = parts
-        .iter()
-        .any(|part| matches!(part, Part::Variable(Variable::RequestBody(_))));
+    let body = parts.iter().filter_map(|part| match part {
+        Part::Variable(Variable::RequestBody(path)) => Some(path),
+        _ => None,
+    });
     SelectionExpression {
         kind,
+        body: PathSet::new(body),
         parts,
         warnings,
-        checks_message: kind == Kind::Route && !reads_message,
     }
 }
 

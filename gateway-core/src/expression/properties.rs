@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Kind, Scope, SelectionExpression};
+use super::{Evaluation, Kind, Scope, SelectionExpression};
 
 const KINDS: [Kind; 8] = [
     Kind::Route,
@@ -55,6 +55,21 @@ fn soup() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat())
 }
 
+/// A small document of the names that the paths below use.
+fn document() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec!["1", "\"x\"", "null", "\"\\n\""]).prop_map(str::to_owned);
+    leaf.prop_recursive(4, 30, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3)
+                .prop_map(|all| format!("[{}]", all.join(","))),
+            prop::collection::vec(("[ab]", inner), 0..4).prop_map(|all| {
+                let members: Vec<_> = all.iter().map(|(k, v)| format!("\"{k}\": {v}")).collect();
+                format!("{{{}}}", members.join(" ,"))
+            }),
+        ]
+    })
+}
+
 fn check_any_text(text: &str, message: &str) -> Result<(), TestCaseError> {
     for kind in KINDS {
         match SelectionExpression::parse(text, kind) {
@@ -81,6 +96,31 @@ proptest! {
     #[test]
     fn no_mix_of_the_grammar_does_harm(text in soup(), message in any::<String>()) {
         check_any_text(&text, &message)?;
+    }
+
+    #[test]
+    fn variables_are_evaluated_together_as_one_by_one(
+        paths in prop::collection::vec("(\\.\\.?[ab]|\\[0\\]|\\[-1\\]|\\[\\*\\]){1,4}", 1..8),
+        message in document(),
+    ) {
+        let parse = |text: &str| SelectionExpression::parse(text, Kind::Model).ok();
+        let variables: Vec<String> =
+            paths.iter().map(|path| format!("${{request.body{path}}}")).collect();
+        // Two `..` in one path are refused.
+        prop_assume!(variables.iter().all(|text| parse(text).is_some()));
+        let mut expected = String::new();
+        for text in &variables {
+            let one = parse(text).unwrap();
+            match one.evaluate(&Scope::of_message(&message)) {
+                Evaluation::Key(key) => expected.push_str(&key),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        let all = parse(&variables.concat()).unwrap();
+        prop_assert_eq!(
+            all.evaluate(&Scope::of_message(&message)),
+            Evaluation::Key(expected.into())
+        );
     }
 
     #[test]

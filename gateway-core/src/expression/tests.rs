@@ -521,6 +521,35 @@ fn a_key_does_not_grow_without_bound() {
 }
 
 #[test]
+fn what_costs_too_much_has_no_key() {
+    // `..*` names each byte once for each level above it.
+    let (open, close) = ("[".repeat(100), "]".repeat(100));
+    let message = format!("{open}\"{}\"{close}", "x".repeat(25_000));
+    let evaluate = |text: &str, kind| match parse(text, kind).evaluate(&Scope::of_message(&message))
+    {
+        Evaluation::Key(key) => Some(key.into_owned()),
+        Evaluation::OutOfFuel => None,
+        Evaluation::NotJson => panic!("{text}"),
+    };
+    for kind in [
+        Kind::Route,
+        Kind::Model,
+        Kind::RequestTemplate,
+        Kind::ResponseTemplate,
+    ] {
+        assert_eq!(
+            evaluate("join$request.body..none", kind).as_deref(),
+            Some("join")
+        );
+        assert_eq!(
+            evaluate("join$request.body[0]..none", kind).as_deref(),
+            Some("join")
+        );
+        assert_eq!(evaluate("join$request.body..*", kind), None);
+    }
+}
+
+#[test]
 fn an_expression_prints_in_one_spelling() {
     for (kind, text, expected) in [
         (

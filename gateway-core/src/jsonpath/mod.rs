@@ -15,9 +15,12 @@
 //! `serde_json::Value` is stricter in two points: it refuses numbers beyond `f64` and unpaired surrogates. In all
 //! that it accepts, both evaluators find the same values; the text of a number only the first one keeps.
 
+mod cursor;
+mod fuel;
 mod parse;
 mod raw;
 mod select;
+mod set;
 mod text;
 mod tree;
 
@@ -31,19 +34,18 @@ use std::fmt;
 
 use serde_json::Value;
 
+use fuel::Fuel;
+pub use fuel::{MAX_TEXT_BYTES, MAX_WORK};
 pub(crate) use parse::{Dialect, parse_tail};
 pub use parse::{JsonPathError, JsonPathProblem};
 pub use raw::is_json;
+pub use set::PathSet;
 
 /// The deepest nesting of arrays and objects that is read; serde_json's own limit for a `Value`.
 pub const MAX_DEPTH: usize = 127;
 
-/// Steps in one path. Ours; AWS documents no number. Each step may read the rest of the message once.
+/// Steps in one path. Ours; AWS documents no number.
 pub const MAX_STEPS: usize = 16;
-
-/// Bytes of text an array or object may become. A path with `..` can name the same bytes many times over.
-/// Twice the largest message of the `open` preset, so that every value of such a message fits.
-pub const MAX_RENDERED_BYTES: usize = 2 * 1024 * 1024;
 
 /// A JSONPath, ready to be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +67,10 @@ pub enum Step {
 }
 
 /// What stands at a path, as the text that takes its place in a key or a header.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Reading<'t> {
-    /// Nothing is there, or the text would be longer than [`MAX_RENDERED_BYTES`].
+    /// Nothing is there.
+    #[default]
     Missing,
     /// A JSON `null`.
     Null,
@@ -86,10 +89,19 @@ impl<'t> Reading<'t> {
     }
 }
 
-/// The text is not one JSON document, or is nested deeper than [`MAX_DEPTH`].
+/// Why paths could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the message is not JSON, or is nested deeper than {MAX_DEPTH} levels")]
-pub struct NotJson;
+pub enum ReadError {
+    /// The text is not one JSON document, or is nested deeper than [`MAX_DEPTH`].
+    #[error("the message is not JSON, or is nested deeper than {MAX_DEPTH} levels")]
+    NotJson,
+    /// The paths of one evaluation together need more than [`MAX_WORK`] or yield more than [`MAX_TEXT_BYTES`].
+    #[error(
+        "reading the message takes too much: more than {MAX_WORK} values are visited, or {MAX_TEXT_BYTES} bytes of \
+         text made"
+    )]
+    OutOfFuel,
+}
 
 impl JsonPath {
     /// Reads a path such as `user.name`, `$.users[0]['full name']` or `$`.
@@ -110,15 +122,30 @@ impl JsonPath {
             .any(|step| matches!(step, Step::Every | Step::Descendants))
     }
 
-    /// Evaluates on JSON text. A path that names one value makes no copy of the message, nor of a string without
-    /// escapes; one that names many reads as a list, or as missing when it finds none.
-    pub fn read<'t>(&self, json: &'t str) -> Result<Reading<'t>, NotJson> {
-        raw::read(self, json)
+    /// The steps up to the first that needs more than a look at the text.
+    fn plain_steps(&self) -> &[Step] {
+        let plain = |step: &&Step| matches!(step, Step::Key(_) | Step::Index(0..));
+        let length = self.steps.iter().take_while(plain).count();
+        &self.steps[..length]
+    }
+
+    /// Evaluates on JSON text: [`PathSet::read`] for one path.
+    pub fn read<'t>(&self, json: &'t str) -> Result<Reading<'t>, ReadError> {
+        let mut readings = [Reading::Missing];
+        PathSet::new([self]).read(json, &mut readings)?;
+        let [reading] = readings;
+        Ok(reading)
     }
 
     /// Evaluates on a parsed document: all values at the path, in document order, parents before children.
-    pub fn select<'v>(&self, document: &'v Value) -> Vec<&'v Value> {
-        select::select(document, &self.steps)
+    pub fn select<'v>(&self, document: &'v Value) -> Result<Vec<&'v Value>, ReadError> {
+        let mut found = Vec::new();
+        let mut take = |value, _: &mut Fuel| {
+            found.push(value);
+            Ok(())
+        };
+        select::select(document, &self.steps, &mut Fuel::full(), &mut take)?;
+        Ok(found)
     }
 
     /// Writes the path without its root: `.a[0]`.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{JsonPath, Reading, Step, is_json};
+use super::{JsonPath, PathSet, Reading, Step, is_json};
 
 /// Prints a `Value` as Java would: written apart from the evaluator, to hold it to.
 fn print(value: &Value) -> String {
@@ -30,7 +30,7 @@ fn print(value: &Value) -> String {
 }
 
 fn expected_of(path: &JsonPath, document: &Value) -> Reading<'static> {
-    let found = path.select(document);
+    let found = path.select(document).unwrap();
     match (path.is_definite(), found.as_slice()) {
         (_, []) => Reading::Missing,
         (true, [Value::Null]) => Reading::Null,
@@ -111,6 +111,20 @@ proptest! {
     fn both_evaluators_agree(path in any_path(), json in json_text()) {
         let document: Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(path.read(&json), Ok(expected_of(&path, &document)));
+    }
+
+    #[test]
+    fn paths_read_together_as_one_by_one(
+        paths in prop::collection::vec(any_path(), 0..12),
+        json in json_text(),
+    ) {
+        let document: Value = serde_json::from_str(&json).unwrap();
+        let mut readings = vec![Reading::Missing; paths.len()];
+        PathSet::new(&paths).read(&json, &mut readings).unwrap();
+        for (path, reading) in paths.iter().zip(readings) {
+            prop_assert_eq!(&reading, &path.read(&json).unwrap(), "{}", path);
+            prop_assert_eq!(reading, expected_of(path, &document), "{}", path);
+        }
     }
 
     #[test]

@@ -2,70 +2,99 @@
 
 use serde_json::Value;
 
-use super::Step;
+use super::fuel::Fuel;
+use super::{ReadError, Step};
 
 /// A JSON value as the steps see it.
-pub(super) trait Json: Sized {
-    /// The member of an object; nothing on other values.
-    fn member(&self, name: &str) -> Option<&Self>;
-    /// The elements of an array; nothing on other values.
-    fn elements(&self) -> Option<&[Self]>;
-    /// The elements of an array or the values of an object, in document order.
-    fn children(&self) -> impl DoubleEndedIterator<Item = &Self>;
+pub(super) trait Json: Copy {
+    /// The values of an object's members or the elements of an array, in document order.
+    fn children(self) -> impl Iterator<Item = Self>;
+    /// The member of an object, and how many names were looked at; nothing on other values.
+    fn member(self, name: &str) -> (Option<Self>, usize);
+    /// Whether the children are elements.
+    fn is_array(self) -> bool;
 }
 
-impl Json for Value {
-    fn member(&self, name: &str) -> Option<&Self> {
-        self.as_object()?.get(name)
-    }
-
-    fn elements(&self) -> Option<&[Self]> {
-        self.as_array().map(Vec::as_slice)
-    }
-
-    fn children(&self) -> impl DoubleEndedIterator<Item = &Self> {
+impl Json for &Value {
+    fn children(self) -> impl Iterator<Item = Self> {
         let members = self
             .as_object()
             .into_iter()
             .flat_map(serde_json::Map::values);
-        self.elements().unwrap_or_default().iter().chain(members)
+        self.as_array().into_iter().flatten().chain(members)
+    }
+
+    fn member(self, name: &str) -> (Option<Self>, usize) {
+        (self.as_object().and_then(|members| members.get(name)), 1)
+    }
+
+    fn is_array(self) -> bool {
+        self.is_array()
     }
 }
 
-/// All values at `steps` below `root`.
-pub(super) fn select<'j, J: Json>(root: &'j J, steps: &[Step]) -> Vec<&'j J> {
-    let mut here = vec![root];
-    for step in steps {
-        let mut next = Vec::new();
-        for node in here {
-            match step {
-                Step::Key(key) => next.extend(node.member(key)),
-                Step::Index(index) => next.extend(element(node, *index)),
-                Step::Every => next.extend(node.children()),
-                Step::Descendants => descend(node, &mut next),
-            }
-        }
-        here = next;
-    }
-    here
-}
-
-fn element<J: Json>(node: &J, index: i64) -> Option<&J> {
-    let elements = node.elements()?;
-    let from_start = if index < 0 {
-        let back = usize::try_from(index.unsigned_abs()).ok()?;
-        elements.len().checked_sub(back)?
-    } else {
-        usize::try_from(index).ok()?
+/// Hands all values at `steps` below `node` to `take`, in document order, parents before children. As deep as a path has
+/// steps.
+pub(super) fn select<J: Json>(
+    node: J,
+    steps: &[Step],
+    fuel: &mut Fuel,
+    take: &mut impl FnMut(J, &mut Fuel) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    fuel.work(1)?;
+    let Some((step, rest)) = steps.split_first() else {
+        return take(node, fuel);
     };
-    elements.get(from_start)
+    match step {
+        Step::Key(name) => {
+            let (member, looked_at) = node.member(name);
+            fuel.work(looked_at)?;
+            member.map_or(Ok(()), |member| select(member, rest, fuel, take))
+        }
+        Step::Index(index) => {
+            element(node, *index, fuel)?.map_or(Ok(()), |element| select(element, rest, fuel, take))
+        }
+        Step::Every => node
+            .children()
+            .try_for_each(|child| select(child, rest, fuel, take)),
+        Step::Descendants => {
+            // A stack of its own, since a `Value` may be built of any depth.
+            select(node, rest, fuel, take)?;
+            let mut open = vec![node.children()];
+            while let Some(siblings) = open.last_mut() {
+                match siblings.next() {
+                    None => drop(open.pop()),
+                    Some(child) => {
+                        select(child, rest, fuel, take)?;
+                        open.push(child.children());
+                    }
+                }
+            }
+            Ok(())
+        }
+    }
 }
 
-/// A value and everything below it, parents first; a stack of its own, since a `Value` may be built of any depth.
-fn descend<'j, J: Json>(node: &'j J, found: &mut Vec<&'j J>) {
-    let mut waiting = vec![node];
-    while let Some(node) = waiting.pop() {
-        found.push(node);
-        waiting.extend(node.children().rev());
+fn element<J: Json>(node: J, index: i64, fuel: &mut Fuel) -> Result<Option<J>, ReadError> {
+    if !node.is_array() {
+        return Ok(None);
     }
+    let from_start = if index < 0 {
+        let length = node.children().count();
+        fuel.work(length)?;
+        let back = usize::try_from(index.unsigned_abs()).ok();
+        back.and_then(|back| length.checked_sub(back))
+    } else {
+        usize::try_from(index).ok()
+    };
+    let Some(from_start) = from_start else {
+        return Ok(None);
+    };
+    for (place, child) in node.children().enumerate() {
+        if place == from_start {
+            fuel.work(place)?;
+            return Ok(Some(child));
+        }
+    }
+    Ok(None)
 }

@@ -12,30 +12,33 @@ pub(super) fn unquote(literal: &str) -> Cow<'_, str> {
     if !inner.contains('\\') {
         return Cow::Borrowed(inner);
     }
+    // An escape is never shorter than what it stands for.
     let mut out = String::with_capacity(inner.len());
+    decode(inner, &mut out);
+    Cow::Owned(out)
+}
+
+/// Appends what stands between the quotes of a valid JSON string literal.
+pub(super) fn decode(inner: &str, out: &mut String) {
     let mut rest = inner;
-    while let Some((plain, escape)) = rest.split_once('\\') {
+    while let Some(at) = rest.bytes().position(|byte| byte == b'\\') {
+        let (plain, escape) = rest.split_at(at);
         out.push_str(plain);
-        let mut after = escape.chars();
-        match after.next() {
-            Some('u') => {
-                let (character, length) = hex_escape(escape);
-                out.push(character);
-                rest = escape.get(length..).unwrap_or_default();
-                continue;
-            }
-            Some('b') => out.push('\u{8}'),
-            Some('f') => out.push('\u{c}'),
-            Some('n') => out.push('\n'),
-            Some('r') => out.push('\r'),
-            Some('t') => out.push('\t'),
-            Some(itself) => out.push(itself),
-            None => {}
-        }
-        rest = after.as_str();
+        let (character, length) = match escape.as_bytes().get(1) {
+            Some(b'u') => hex_escape(&escape[1..]),
+            Some(b'b') => ('\u{8}', 1),
+            Some(b'f') => ('\u{c}', 1),
+            Some(b'n') => ('\n', 1),
+            Some(b'r') => ('\r', 1),
+            Some(b't') => ('\t', 1),
+            // A quote or a slash of either kind stands for itself.
+            Some(&itself) => (char::from(itself), 1),
+            None => break,
+        };
+        out.push(character);
+        rest = escape.get(1 + length..).unwrap_or_default();
     }
     out.push_str(rest);
-    Cow::Owned(out)
 }
 
 /// The character that `uXXXX` or `uXXXX\uXXXX` at the start of `text` stands for, and how many bytes it took.

@@ -7,7 +7,7 @@ use super::templates::refusal;
 use super::uri::{UriTemplate, substitute};
 use super::{
     HttpMapping, LiveBackend, LiveHttp, LiveIntegration, LiveResponse, LiveRoute, LiveStage,
-    Parameter, Source, Target, Templates,
+    Parameter, Parameters, Source, Target, Templates,
 };
 use crate::expression::{Kind, ResponseKey, SelectionExpression};
 use crate::lambda_arn::LambdaTarget;
@@ -222,7 +222,7 @@ impl Compiler<'_> {
             integration_id: integration.integration_id.as_str().into(),
             timeout: integration.timeout,
             max_in_flight: integration.max_in_flight.max(1),
-            parameters,
+            parameters: Parameters::new(parameters),
             backend,
         })
     }

@@ -23,7 +23,7 @@ use crate::lambda_arn::LambdaTarget;
 use crate::resource::{ContentHandling, HttpVersion, Limits};
 
 pub use compile::{Mistake, compile};
-pub use parameter::{Parameter, Source, Target};
+pub use parameter::{Parameter, Parameters, Source, Target, Valued};
 pub use templates::{Rendered, Templates, mock_status};
 pub use uri::UriTemplate;
 
@@ -85,7 +85,7 @@ pub struct LiveIntegration {
     /// Calls in flight at once; the rest wait within their timeout.
     pub max_in_flight: u32,
     /// Mapped request parameters.
-    pub parameters: Vec<Parameter>,
+    pub parameters: Parameters,
     /// What is called.
     pub backend: LiveBackend,
 }

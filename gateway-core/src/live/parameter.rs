@@ -5,7 +5,16 @@ use std::collections::BTreeMap;
 
 use crate::call::Call;
 use crate::context;
-use crate::jsonpath::{JsonPath, Reading};
+use crate::failure::Failure;
+use crate::jsonpath::{JsonPath, PathSet, ReadError, Reading};
+
+/// All mapped parameters of an integration.
+#[derive(Debug)]
+pub struct Parameters {
+    list: Vec<Parameter>,
+    /// The places in the message, in order: they are read together.
+    body: PathSet,
+}
 
 /// One mapped parameter.
 #[derive(Debug)]
@@ -133,12 +142,13 @@ impl Source {
         }
     }
 
-    /// The values for a call: none where the source is absent, more than one for multi-value sources.
+    /// The values for a call: none where the source is absent, more than one for multi-value sources. Places in the
+    /// message are read by [`Parameters::values`] and have none here.
     pub fn values<'a>(&'a self, call: &'a Call<'a>) -> Vec<Cow<'a, str>> {
         let handshake = call.event.handshake();
         match self {
             Self::Static(text) => vec![text.into()],
-            Self::Unset => Vec::new(),
+            Self::Unset | Self::Body(_) => Vec::new(),
             Self::Context(name) => context::lookup(call, name).into_iter().collect(),
             Self::Header(name) => handshake
                 .and_then(|h| h.header(name))
@@ -156,18 +166,55 @@ impl Source {
             Self::MultiQuery(name) => handshake
                 .map(|h| h.query_values(name).map(Into::into).collect())
                 .unwrap_or_default(),
-            Self::Body(path) => body_text(path, call.event.text()).into_iter().collect(),
         }
     }
 }
 
-/// A string unquoted, anything else as it is written; `None` where the place or the JSON is missing.
-fn body_text<'a>(path: &JsonPath, message: Option<&'a str>) -> Option<Cow<'a, str>> {
-    match path.read(message?).ok()? {
-        Reading::Text(text) => Some(text),
-        Reading::Missing | Reading::Null => None,
+impl Parameters {
+    /// Makes parameters ready.
+    pub fn new(list: Vec<Parameter>) -> Self {
+        let body = list.iter().filter_map(|parameter| match &parameter.source {
+            Source::Body(path) => Some(&**path),
+            _ => None,
+        });
+        Self {
+            body: PathSet::new(body),
+            list,
+        }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
+        self.list.iter()
+    }
+
+    /// Each with its values for a call, which may be none. The message is read once for all; where it is not JSON its
+    /// places are absent, and where they cost too much the call fails with [`Failure::MessageTooComplex`].
+    pub fn values<'a>(&'a self, call: &'a Call<'a>) -> Result<Vec<Valued<'a>>, Failure> {
+        let mut readings = vec![Reading::Missing; self.body.len()];
+        if let Some(message) = call.event.text()
+            && !self.body.is_empty()
+        {
+            match self.body.read(message, &mut readings) {
+                Ok(()) | Err(ReadError::NotJson) => {}
+                Err(ReadError::OutOfFuel) => return Err(Failure::MessageTooComplex),
+            }
+        }
+        let mut readings = readings.into_iter();
+        let values = |parameter: &'a Parameter| match &parameter.source {
+            Source::Body(_) => match readings.next() {
+                Some(Reading::Text(text)) => vec![text],
+                Some(Reading::Missing | Reading::Null) | None => Vec::new(),
+            },
+            source => source.values(call),
+        };
+        let targets = self.list.iter().map(|parameter| &parameter.target);
+        Ok(targets.zip(self.list.iter().map(values)).collect())
     }
 }
+
+/// Where a parameter goes and what goes there.
+pub type Valued<'a> = (&'a Target, Vec<Cow<'a, str>>);
 
 /// "Names match `^[a-zA-Z0-9._$-]+$`".
 fn check_name(name: &str) -> Result<(), String> {

@@ -68,13 +68,16 @@ impl LiveStage {
     /// The route whose key equals what the selection expression yields, byte for byte, else `$default`.
     ///
     /// A message that is not JSON is never evaluated and goes to `$default`. No message reaches
-    /// `$connect` or `$disconnect`: those speak for the gateway, and a client must not.
+    /// `$connect` or `$disconnect`: those speak for the gateway, and a client must not. One on which the expression
+    /// costs too much has no route at all.
     pub fn select(&self, scope: &Scope<'_>) -> Result<&Arc<LiveRoute>, Failure> {
         let chosen = match self.route_selection.evaluate(scope) {
             Evaluation::Key(key) if !key.is_empty() && !key.starts_with('$') => {
                 self.by_key.get(&*key)
             }
             Evaluation::Key(_) | Evaluation::NotJson => None,
+            // Which route it would have been is not known, so it must not be another one.
+            Evaluation::OutOfFuel => return Err(Failure::MessageTooComplex),
         };
         chosen
             .or_else(|| self.by_key.get(DEFAULT))

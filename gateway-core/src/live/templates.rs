@@ -58,6 +58,7 @@ impl Templates {
             Some(expression) => match expression.evaluate(scope) {
                 Evaluation::Key(key) => self.by_key.get(&*key),
                 Evaluation::NotJson => None,
+                Evaluation::OutOfFuel => return Err(Failure::MessageTooComplex),
             },
             None => self.by_key.get("application/json"),
         };

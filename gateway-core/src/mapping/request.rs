@@ -17,8 +17,7 @@ use crate::failure::Failure;
 use crate::header_lines::HeaderLines;
 use crate::lambda_arn::LambdaTarget;
 use crate::live::{
-    LiveBackend, LiveHttp, LiveIntegration, LiveStage, Parameter, Rendered, Source, Target,
-    mock_status,
+    LiveBackend, LiveHttp, LiveIntegration, LiveStage, Parameters, Rendered, Target, mock_status,
 };
 use crate::resource::{HttpVersion, Preset};
 
@@ -97,7 +96,7 @@ pub fn build<'a>(
 fn build_http(
     stage: &LiveStage,
     http: &LiveHttp,
-    parameters: &[Parameter],
+    parameters: &Parameters,
     call: &Call<'_>,
     callback_url: &str,
 ) -> Result<IntegrationRequest<'static>, Failure> {
@@ -110,7 +109,7 @@ fn build_http(
             raw_query = without_mapped(&handshake.raw_query, parameters);
         }
         // What is mapped comes from the mapping or not at all: a client must not speak in its place.
-        for parameter in parameters {
+        for parameter in parameters.iter() {
             if let Target::Header(name) = &parameter.target {
                 headers.remove(name.as_str());
             }
@@ -133,12 +132,9 @@ fn build_http(
     headers.push_text(&API_ID, &stage.api_id);
     headers.push_text(&TRACE_ID, &call.trace_id());
 
-    let values: Vec<(&Target, &Source, Vec<_>)> = parameters
-        .iter()
-        .map(|p| (&p.target, &p.source, p.source.values(call)))
-        .collect();
+    let values = parameters.values(call)?;
     let (mut query, mut host) = (Vec::new(), None);
-    for (target, _, values) in &values {
+    for (target, values) in &values {
         match target {
             Target::Header(_) if values.is_empty() => {}
             Target::Header(name) if *name == header::HOST => {
@@ -155,9 +151,9 @@ fn build_http(
     let path = |name: &str| {
         let found = values
             .iter()
-            .find(|(target, ..)| matches!(target, Target::Path(path) if path == name));
+            .find(|(target, _)| matches!(target, Target::Path(path) if path == name));
         found
-            .and_then(|(.., values)| values.first())
+            .and_then(|(_, values)| values.first())
             .map(|value| &**value)
     };
     let uri = http.uri.build(path, &raw_query, &query)?;
@@ -172,12 +168,12 @@ fn build_http(
 }
 
 /// A client's query string without the parameters that a mapping sets.
-fn without_mapped<'q>(raw: &'q str, parameters: &[Parameter]) -> Cow<'q, str> {
+fn without_mapped<'q>(raw: &'q str, parameters: &Parameters) -> Cow<'q, str> {
     let is_mapped = |pair: &str| {
         let name = pair.split('=').next().unwrap_or_default().replace('+', " ");
         let name = percent_decode_str(&name).decode_utf8_lossy();
-        let sets = |p: &Parameter| matches!(&p.target, Target::Query(query) if *query == name);
-        parameters.iter().any(sets)
+        let mut targets = parameters.iter().map(|parameter| &parameter.target);
+        targets.any(|target| matches!(target, Target::Query(query) if *query == name))
     };
     if !raw.split('&').any(is_mapped) {
         return raw.into();

@@ -165,3 +165,22 @@ fn the_connections_context_and_the_stages_variables_can_choose() {
     }
     check_context("$context.disconnectReason", "MESSAGE", false);
 }
+
+#[test]
+fn a_message_that_costs_too_much_goes_nowhere() {
+    let stage = stage_of(
+        "${request.body.action}${request.body..*}",
+        &["$default", "join"],
+    );
+    let message = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let deep = format!("{open}\"{}\"{close}", "x".repeat(30_000));
+        format!(r#"{{"action":"join","deep":{deep}}}"#)
+    };
+    check(&stage, Some(&message(10)), Some("$default"));
+    let found = stage.select_message(&connection(), Some(&message(100)));
+    assert_eq!(
+        found.map(|route| &*route.route_key),
+        Err(Failure::MessageTooComplex)
+    );
+}

@@ -202,3 +202,40 @@ fn a_path_parameter_is_one_segment() {
     check_path("..", dots());
     check_path(".", dots());
 }
+
+#[test]
+fn places_in_the_message_are_read_together() {
+    let mapped = |parameters: &[(&str, &str)], body: &str| {
+        let body = Bytes::from(body.to_owned());
+        request(Preset::Open, mapping(parameters), message(&body))
+    };
+    let parameters = [
+        ("header.h1", "route.request.body.a"),
+        ("header.h2", "route.request.body.none"),
+        ("header.h3", "'fixed'"),
+        ("header.h4", "route.request.body..b"),
+        ("querystring.q", "route.request.body.a.b"),
+    ];
+    let request = mapped(&parameters, r#"{"a":{"b":"x y"}}"#).unwrap();
+    for (name, expected) in [
+        ("h1", json!("{b=x y}")),
+        ("h2", Value::Null),
+        ("h3", json!("fixed")),
+        ("h4", json!("[x y]")),
+    ] {
+        assert_eq!(request["headers"][name], expected, "{name}");
+    }
+    assert_eq!(request["uri"], "http://backend/in?q=x%20y");
+
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(1024 * 1024));
+    let same = |count: usize| {
+        let names: Vec<_> = (0..count).map(|n| format!("header.h{n}")).collect();
+        let parameters: Vec<_> = names
+            .iter()
+            .map(|name| (name.as_str(), "route.request.body.a"))
+            .collect();
+        mapped(&parameters, &long).map(|_| ())
+    };
+    assert_eq!(same(2), Ok(()));
+    assert_eq!(same(3), Err(Failure::MessageTooComplex));
+}
