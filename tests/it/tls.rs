@@ -8,6 +8,7 @@ use harness::{
     Authority, Gateway, Issued, PATIENCE, Request, SecureStream, Signer, Table, check, eventually,
     secure,
 };
+use rustls::HandshakeKind;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -186,6 +187,33 @@ async fn records_cut_anywhere_are_put_together() {
 }
 
 #[tokio::test]
+async fn frames_behind_the_handshake_are_not_lost() {
+    let authority = Authority::new();
+    let app = start(&authority, "", "").await;
+    let mut stream = authority.connect(app.gateway.public()).await;
+    let mut all = b"GET /dev HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_vec();
+    // More than is read at once with a head, in few records: what is decrypted with it must wait for the session.
+    for number in 0..5_u8 {
+        let body = format!(
+            r#"{{"action":"sendmessage","text":"{number}{}"}}"#,
+            "x".repeat(3000)
+        );
+        all.extend_from_slice(&[0x81, 0x80 | 126]);
+        all.extend_from_slice(&u16::try_from(body.len()).unwrap().to_be_bytes());
+        all.extend_from_slice(&[0; 4]);
+        all.extend_from_slice(body.as_bytes());
+    }
+    stream.write_all(&all).await.unwrap();
+    for number in 0..5 {
+        let message = app.backend.next("/sendmessage").await.text();
+        assert!(
+            message.contains(&format!(r#""{number}x"#)),
+            "message {number}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn keys_may_be_updated_at_any_time() {
     let authority = Authority::new();
     let app = start(&authority, "", "").await;
@@ -214,6 +242,17 @@ async fn both_versions_are_spoken_and_http_2_is_not() {
             assert_ne!(chosen.as_deref(), Some(&b"h2"[..]));
             let mut client = upgrade(stream).await;
             echoes(&mut client, &format!("{version:?}")).await;
+        }
+        // Who comes again need not do the whole handshake.
+        let again = authority.client(&[version], &[]);
+        for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let tcp = TcpStream::connect(app.gateway.public()).await.unwrap();
+            let mut client = upgrade(secure(&again, tcp).await.unwrap()).await;
+            assert_eq!(
+                client.get_ref().get_ref().1.handshake_kind(),
+                Some(expected)
+            );
+            echoes(&mut client, "again").await;
         }
         let tcp = TcpStream::connect(app.gateway.public()).await.unwrap();
         let refused = secure(&authority.client(&[version], &["h2"]), tcp).await;

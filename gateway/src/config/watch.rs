@@ -126,6 +126,20 @@ mod tests {
         assert!(changes(&mut watcher).await, "removed and written again");
     }
 
+    #[tokio::test]
+    async fn each_of_several_files_is_watched() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let files = folders.each_ref().map(|folder| folder.path().join("file"));
+        for file in &files {
+            fs::write(file, "").unwrap();
+        }
+        let mut watcher = Watcher::new(&files).unwrap();
+        for file in files.iter().rev() {
+            fs::write(file, "changed").unwrap();
+            assert!(changes(&mut watcher).await, "{}", file.display());
+        }
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn a_turned_link_is_a_change() {

@@ -197,6 +197,20 @@ fn secrets_are_not_shown() {
         &["2:8: expected a map, found other text"],
     );
     check(
+        "server:\n  tls: { cert: hunter2, key: hunter2 }",
+        &[
+            "2:16: the file cannot be read: No such file or directory (os error 2); a relative path begins at .",
+            "2:30: the file cannot be read: No such file or directory (os error 2); a relative path begins at .",
+        ],
+    );
+    check(
+        "server:\n  tls: { cert: 'hunter2\n\n   hunter2', key: '-----BEGIN hunter2' }",
+        &[
+            "2:16: expected the path of a file, or PEM text that begins with -----BEGIN",
+            "4:19: this is no well-formed PEM: what begins with -----BEGIN must end with -----END, with base64 between",
+        ],
+    );
+    check(
         "server:\n  store: rediss:/user:hunter2@h",
         &[
             "2:10: expected memory, or a URL that begins with redis://, rediss://, redis+sentinel:// or redis+cluster://, found other text",
@@ -302,6 +316,14 @@ fn server_options() {
     server(
         "accountId: 12",
         &["2:14: expected an account number of twelve digits, found '12'"],
+    );
+    server(
+        "tls: { required: maybe }",
+        &[
+            "2:8: 'cert' is missing",
+            "2:8: 'key' is missing",
+            "2:20: expected true or false, found other text",
+        ],
     );
     server(
         "credentials: [{ accessKeyId: a }]",

@@ -132,7 +132,10 @@ impl Records {
             match self.seal(socket, &frame[..n]) {
                 Ok(()) => frame.advance(n),
                 Err(error) => {
-                    self.covered = n;
+                    // On any other error nothing was sealed that could still go out.
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        self.covered = n;
+                    }
                     return Err(error);
                 }
             }
