@@ -17,6 +17,7 @@ mod app;
 mod addressing;
 mod browser;
 mod callback;
+mod certificate;
 mod close;
 mod config;
 mod connect;
