@@ -93,6 +93,7 @@ pub(crate) fn watch() -> Result<(), LoadError> {
             let left = left();
             for &pid in &left.processes {
                 end_family(pid, false);
+                system::reap(pid);
             }
             for folder in &left.folders {
                 let _ = fs::remove_dir_all(folder);

@@ -10,16 +10,17 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cleanup;
 use crate::error::LoadError;
-use crate::exhibit;
+use crate::hold;
 use crate::minimal;
 use crate::plan::{self, Plan};
+use crate::record;
 use crate::report::Report;
 use crate::scenario::Scenario;
 use crate::subject::{Launch, Minimal, Subject};
 use crate::system;
 
 /// File descriptors that are no connections: the program's own, and the gateway's to its backend.
-const SPARE_FILES: u64 = 1200;
+pub(crate) const SPARE_FILES: u64 = 1200;
 
 /// Measures Wiregate: its own server process, backend and clients, on this machine.
 #[derive(Debug, Parser)]
@@ -46,6 +47,8 @@ enum Command {
         #[command(subcommand)]
         scenario: Option<Scenario>,
     },
+    /// The whole table: every goal with what was measured, as JSON, Markdown and charts in docs/performance.
+    Report(record::Settings),
     /// Serves a minimal program; called by this program itself.
     #[command(hide = true)]
     Minimal {
@@ -54,6 +57,16 @@ enum Command {
         backend: SocketAddr,
         #[arg(long)]
         ask_at_connect: bool,
+    },
+    /// Holds connections for `idle --processes`; called by this program itself.
+    #[command(hide = true)]
+    Hold {
+        #[arg(long)]
+        to: SocketAddr,
+        #[arg(long)]
+        path: String,
+        #[arg(long)]
+        share: usize,
     },
 }
 
@@ -137,6 +150,8 @@ fn run(cli: Cli) -> Result<bool, LoadError> {
         } => {
             return minimal::serve(program, backend, ask_at_connect).map(|()| true);
         }
+        Command::Hold { to, path, share } => return hold::hold(to, &path, share).map(|()| true),
+        Command::Report(settings) => return report(&settings, &common),
         Command::Scenario(scenario) => vec![scenario],
         Command::Limit { scenario } => {
             common.subjects = vec![Subject::Wiregate, Subject::Limit];
@@ -144,7 +159,7 @@ fn run(cli: Cli) -> Result<bool, LoadError> {
         }
         Command::Peers { scenario } => {
             common.subjects = Subject::PEERS.to_vec();
-            scenario.map_or_else(exhibit::peers, |scenario| vec![scenario])
+            scenario.map_or_else(record::peers, |scenario| vec![scenario])
         }
     };
     let files = system::raise_open_files()
@@ -154,6 +169,9 @@ fn run(cli: Cli) -> Result<bool, LoadError> {
     let mut steps = Vec::new();
     for scenario in scenarios {
         let mut plan = plan.clone();
+        if scenario.spread().is_some() {
+            plan.runs = common.runs.unwrap_or(1);
+        }
         plan.subjects = if peers {
             named
                 .iter()
@@ -169,12 +187,30 @@ fn run(cli: Cli) -> Result<bool, LoadError> {
     cleanup::watch()?;
     let mut reports = Vec::new();
     for (plan, scenario) in &steps {
-        let report = plan::carry_out(plan, scenario)?;
+        let report = match scenario.spread() {
+            Some(idle) => hold::carry_out(plan, idle, files)?,
+            None => plan::carry_out(plan, scenario)?,
+        };
         println!("\n{}", report.table());
         reports.push(report);
     }
     write(&reports, common.json)?;
     Ok(reports.iter().all(Report::clean))
+}
+
+fn report(settings: &record::Settings, common: &Common) -> Result<bool, LoadError> {
+    let files = system::raise_open_files()
+        .map_err(LoadError::system("cannot read the limit of open files"))?;
+    // Before anything is pinned, since that is counted too.
+    let all = all_cores();
+    let plan = plan(common)?;
+    for exhibit in settings.exhibits()? {
+        let mut plan = exhibit.plan(&plan, settings.quick);
+        plan.launch.cores = cores(exhibit.pinned(), all)?;
+        check(&plan, &exhibit.scenario, files)?;
+    }
+    cleanup::watch()?;
+    record::carry_out(settings, &plan, files, |pinned| cores(pinned, all))
 }
 
 /// Says what is not possible, before anything starts.
@@ -187,9 +223,11 @@ fn check(plan: &Plan, scenario: &Scenario, files: u64) -> Result<(), LoadError> 
     };
     let connections = scenario.connections();
     let most = files.saturating_sub(SPARE_FILES) / ends;
-    if connections == 0 || connections as u64 > most {
+    let spread = scenario.spread().is_some();
+    if connections == 0 || (connections as u64 > most && !spread) {
         return Err(LoadError::Usage(format!(
-            "{connections} connections: between 1 and {most} are possible here, the limit of open files being {files}"
+            "{connections} connections: between 1 and {most} are possible here, the limit of open files being {files}; \
+             `idle --processes auto` takes more"
         )));
     }
     if plan.turns && !scenario.takes_turns() {
@@ -217,19 +255,12 @@ fn check(plan: &Plan, scenario: &Scenario, files: u64) -> Result<(), LoadError> 
 }
 
 fn plan(common: &Common) -> Result<Plan, LoadError> {
-    let all_cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut cores = Vec::new();
-    if common.pin {
-        if all_cores < 2 {
-            return Err(LoadError::Usage(
-                "--pin needs two cores: one for the server, one for the generator".into(),
-            ));
-        }
-        cores.push(0);
-        let others: Vec<usize> = (1..all_cores).collect();
-        system::pin(&others)
-            .map_err(LoadError::system("cannot keep the generator to its cores"))?;
-    }
+    let all = all_cores();
+    let cores = if common.pin {
+        cores(true, all)?
+    } else {
+        Vec::new()
+    };
     Ok(Plan {
         subjects: common.subjects.clone(),
         runs: common.runs.unwrap_or(3),
@@ -237,13 +268,29 @@ fn plan(common: &Common) -> Result<Plan, LoadError> {
         length: Duration::from_secs(common.seconds),
         lanes: usize::from(common.generator_threads),
         turns: common.turns,
-        machine_cores: all_cores,
+        machine_cores: all,
         launch: Launch {
             wiregate: common.wiregate.clone().unwrap_or_else(beside),
             tools: common.tools.clone().unwrap_or_else(tools),
             cores,
         },
     })
+}
+
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The server's cores (none: anywhere) of `all`; keeps this process to the others, or to none in particular.
+fn cores(pinned: bool, all: usize) -> Result<Vec<usize>, LoadError> {
+    if pinned && all < 2 {
+        return Err(LoadError::Usage(
+            "--pin needs two cores: one for the server, one for the generator".into(),
+        ));
+    }
+    let own: Vec<usize> = (usize::from(pinned)..all).collect();
+    system::pin(&own).map_err(LoadError::system("cannot keep the generator to its cores"))?;
+    Ok(if pinned { vec![0] } else { Vec::new() })
 }
 
 fn beside() -> PathBuf {

@@ -33,13 +33,17 @@ pub(crate) struct Report {
 
 impl Report {
     /// Rows are metrics, columns are subjects and the ratios of the first subject to each other one.
-    pub(crate) fn table(&self) -> String {
+    pub(crate) fn rows(&self) -> Vec<Vec<String>> {
         let subjects = self.subjects();
         let mut header = vec![String::new()];
         header.extend(subjects.iter().map(ToString::to_string));
         header.extend(others(&subjects).map(|(first, other)| format!("{first}/{other}")));
         let mut rows = vec![header];
-        for metric in self.metrics() {
+        let shown = self
+            .metrics()
+            .into_iter()
+            .filter(|metric| !metric.title.is_empty());
+        for metric in shown {
             let mut row = vec![metric.title.to_owned()];
             row.extend(subjects.iter().map(|subject| {
                 cell(
@@ -52,6 +56,12 @@ impl Report {
             );
             rows.push(row);
         }
+        rows
+    }
+
+    /// The same, to read in a terminal.
+    pub(crate) fn table(&self) -> String {
+        let rows = self.rows();
         let mut text = format!(
             "{}\nmedian [min-max] of {} runs\n\n{}",
             self.title,
@@ -95,6 +105,7 @@ impl Report {
         json!({
             "title": self.title,
             "settings": self.settings,
+            "table": self.rows(),
             "subjects": medians.collect::<Map<_, _>>(),
             "ratios": ratios.collect::<Map<_, _>>(),
             "trials": trials.collect::<Vec<_>>(),
@@ -159,7 +170,7 @@ fn others<'a>(subjects: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str
     subjects.iter().skip(1).map(|other| (subjects[0], *other))
 }
 
-fn cell(spread: Option<Spread>, decimals: usize) -> String {
+pub(crate) fn cell(spread: Option<Spread>, decimals: usize) -> String {
     match spread {
         None => "-".into(),
         // One run, or the same in all.

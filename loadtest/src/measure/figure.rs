@@ -2,7 +2,7 @@
 
 use super::course::Meter;
 use super::crew::Window;
-use super::latency::{Latencies, Summary};
+use super::latency::{CURVE, Latencies, Summary};
 use std::sync::Arc;
 
 /// One kind of figure.
@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub(crate) struct Metric {
     /// Its name in JSON, unit included.
     pub(crate) key: &'static str,
-    /// Its name in the table.
+    /// Its name in the table; without one it is in the JSON alone.
     pub(crate) title: &'static str,
     /// Digits after the point.
     pub(crate) decimals: usize,
@@ -76,6 +76,21 @@ pub(crate) const DELIVERY: Distribution = [
     metric("delivery_max_us", "delivery max µs", 0),
 ];
 
+/// Points of `LATENCY`'s curve.
+const LATENCY_CURVE: [Metric; CURVE.len()] = [
+    metric("p75_us", "", 0),
+    metric("p90_us", "", 0),
+    metric("p999_us", "", 0),
+    metric("p9999_us", "", 0),
+];
+/// Points of `DELIVERY`'s curve.
+const DELIVERY_CURVE: [Metric; CURVE.len()] = [
+    metric("delivery_p75_us", "", 0),
+    metric("delivery_p90_us", "", 0),
+    metric("delivery_p999_us", "", 0),
+    metric("delivery_p9999_us", "", 0),
+];
+
 /// What a trial found.
 pub(crate) type Figures = Vec<(Metric, f64)>;
 
@@ -101,16 +116,17 @@ pub(crate) fn of_window(window: &Window, meters: &[Arc<Meter>]) -> Figures {
         (CPU, cpu / 1e3 / window.answered as f64),
         (RATE, window.answered as f64 / window.seconds),
     ];
-    add_distribution(
-        &mut figures,
-        LATENCY,
-        Latencies::summary(meters.iter().map(|meter| &meter.latency)),
-    );
-    add_distribution(
-        &mut figures,
-        DELIVERY,
-        Latencies::summary(meters.iter().map(|meter| &meter.delivery)),
-    );
+    let latency = Latencies::summary(meters.iter().map(|meter| &meter.latency));
+    let delivery = Latencies::summary(meters.iter().map(|meter| &meter.delivery));
+    for (summary, names, curve) in [
+        (latency, LATENCY, LATENCY_CURVE),
+        (delivery, DELIVERY, DELIVERY_CURVE),
+    ] {
+        add_distribution(&mut figures, names, summary);
+        if let Some(summary) = summary {
+            figures.extend(curve.into_iter().zip(summary.curve));
+        }
+    }
     figures.push((SERVER_CORES, cpu / 1e9 / window.seconds));
     figures.push((
         GENERATOR_CORES,

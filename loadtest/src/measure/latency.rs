@@ -21,7 +21,12 @@ pub(crate) struct Summary {
     pub(crate) p99: f64,
     /// The slowest.
     pub(crate) max: f64,
+    /// At each of `CURVE`.
+    pub(crate) curve: [f64; CURVE.len()],
 }
+
+/// Shares that are kept for curves besides those of the table.
+pub(crate) const CURVE: [f64; 4] = [0.75, 0.9, 0.999, 0.9999];
 
 impl Latencies {
     /// None yet; three significant digits from a microsecond to two minutes.
@@ -62,6 +67,7 @@ impl Latencies {
             p50: microseconds(all.value_at_quantile(0.5)),
             p99: microseconds(all.value_at_quantile(0.99)),
             max: microseconds(all.max()),
+            curve: CURVE.map(|share| microseconds(all.value_at_quantile(share))),
         })
     }
 }

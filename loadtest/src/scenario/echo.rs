@@ -149,7 +149,7 @@ async fn talk(
 }
 
 /// A message for the route `echo`, of exactly `len` bytes where its frame of JSON leaves room.
-pub(super) fn message(len: usize) -> Vec<u8> {
+pub(crate) fn message(len: usize) -> Vec<u8> {
     let (head, tail) = (r#"{"action":"echo","text":""#, r#""}"#);
     let text = "x".repeat(len.saturating_sub(head.len() + tail.len()));
     [head, &text, tail].concat().into_bytes()

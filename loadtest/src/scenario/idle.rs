@@ -55,13 +55,43 @@ pub(crate) struct Idle {
     /// Bytes of the large message that each connection sends and gets back; 0 leaves that part out.
     #[arg(long, default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(crate) large: u32,
+    /// Spread the connections over so many server processes and as many generators, since one process cannot hold more than its
+    /// limit of open files; `auto` takes as few as can hold them. All are opened at once, measured, and each is asked whether it
+    /// still lives.
+    #[arg(long, value_name = "auto|NUMBER")]
+    pub(crate) processes: Option<Processes>,
+}
+
+/// Over how many processes connections are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Processes {
+    /// As few as can hold them.
+    Auto,
+    /// So many servers, and as many generators.
+    Exactly(usize),
+}
+
+impl std::str::FromStr for Processes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            _ if text == "auto" => Ok(Self::Auto),
+            Ok(number @ 1..=1000) => Ok(Self::Exactly(number)),
+            _ => Err("`auto`, or a number from 1 to 1000".into()),
+        }
+    }
 }
 
 impl Idle {
     pub(super) fn describe(&self) -> String {
         format!(
-            "idle: {} connections, large message of {} bytes",
-            self.connections, self.large
+            "idle: {} connections, {}",
+            self.connections,
+            match (self.processes, self.large) {
+                (Some(_), _) => "spread over several processes".into(),
+                (None, large) => format!("large message of {large} bytes"),
+            }
         )
     }
 

@@ -1,11 +1,12 @@
 //! The scenarios: what is asked of a server, and what is counted.
 
 pub(crate) mod broadcast;
+pub(crate) mod churn;
 pub(crate) mod connect;
 pub(crate) mod echo;
 pub(crate) mod idle;
 pub(crate) mod mixed;
-mod open;
+pub(crate) mod open;
 mod pace;
 pub(crate) mod push;
 pub(crate) mod slow_reader;
@@ -36,6 +37,8 @@ pub(crate) enum Scenario {
     Mixed(mixed::Mixed),
     /// Pushes at sockets that never read, beside others that do.
     SlowReader(slow_reader::SlowReader),
+    /// Connections that come, send a message and go, and the memory that is left.
+    Churn(churn::Churn),
 }
 
 impl Scenario {
@@ -49,6 +52,7 @@ impl Scenario {
             Self::Broadcast(_) => "broadcast",
             Self::Mixed(_) => "mixed",
             Self::SlowReader(_) => "slow-reader",
+            Self::Churn(_) => "churn",
         }
     }
 
@@ -62,6 +66,7 @@ impl Scenario {
             Self::Broadcast(broadcast) => broadcast.describe(),
             Self::Mixed(mixed) => mixed.describe(),
             Self::SlowReader(slow) => slow.describe(),
+            Self::Churn(churn) => churn.describe(),
         }
     }
 
@@ -71,8 +76,8 @@ impl Scenario {
             Self::Route(_) => Some(Minimal::Route),
             Self::Push(_) | Self::Broadcast(_) | Self::SlowReader(_) => Some(Minimal::Push),
             Self::Connect(_) | Self::Idle(_) => Some(Minimal::Idle),
-            // Its parts have their limits in the scenarios of their own.
-            Self::Mixed(_) => None,
+            // Their parts have their limits in the scenarios of their own.
+            Self::Mixed(_) | Self::Churn(_) => None,
         }
     }
 
@@ -90,6 +95,14 @@ impl Scenario {
         }
     }
 
+    /// Its settings, if its connections are spread over several processes.
+    pub(crate) fn spread(&self) -> Option<&idle::Idle> {
+        match self {
+            Self::Idle(idle) if idle.processes.is_some() => Some(idle),
+            _ => None,
+        }
+    }
+
     /// True if `subject` can do its work.
     pub(crate) fn suits(&self, subject: Subject) -> bool {
         match subject {
@@ -99,7 +112,7 @@ impl Scenario {
                 // A proxy has nothing to be pushed at, and asks nobody but its one upstream.
                 Self::Route(route) => !route.http2,
                 Self::Connect(connect) => !connect.backend,
-                Self::Idle(_) => true,
+                Self::Idle(idle) => idle.processes.is_none(),
                 _ => false,
             },
             // Both call something before each 101, and cannot do without.
@@ -107,6 +120,7 @@ impl Scenario {
                 Self::Route(route) => !route.http2,
                 Self::Connect(connect) => connect.backend,
                 // Pushpin closes on a message beyond its buffers.
+                Self::Idle(idle) if idle.processes.is_some() => false,
                 Self::Idle(idle) => idle.large == 0 || subject == Subject::ServerlessOffline,
                 Self::Push(_) | Self::Broadcast(_) => true,
                 _ => false,
@@ -126,6 +140,7 @@ impl Scenario {
                 mixed.connections + usize::from(mixed.talkers) + mixed::CONNECTING
             }
             Self::SlowReader(slow) => slow.connections + usize::from(slow.stalled),
+            Self::Churn(churn) => churn.connections,
         }
     }
 
@@ -180,6 +195,7 @@ impl Scenario {
             Self::Broadcast(broadcast) => broadcast.measure(stage),
             Self::Mixed(mixed) => mixed.measure(stage),
             Self::SlowReader(slow) => slow.measure(stage),
+            Self::Churn(churn) => churn.measure(stage),
         }
     }
 }

@@ -18,7 +18,7 @@ const AT_ONCE: usize = 64;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A runtime for scenarios whose one thread is the conductor's own.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, LoadError> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, LoadError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

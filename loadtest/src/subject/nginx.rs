@@ -8,6 +8,8 @@ use super::{Launch, Need};
 use crate::error::LoadError;
 
 pub(super) const CONFIG: &str = include_str!("../../peers/nginx/nginx.conf");
+/// What the templates leave open.
+#[cfg(test)]
 pub(super) const KEYS: &[&str] = &["folder", "public", "backend"];
 
 /// Says what is missing.

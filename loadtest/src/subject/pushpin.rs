@@ -15,6 +15,8 @@ use crate::system;
 
 pub(super) const CONFIG: &str = include_str!("../../peers/pushpin/pushpin.conf");
 pub(super) const ROUTES: &str = include_str!("../../peers/pushpin/routes");
+/// What the templates leave open.
+#[cfg(test)]
 pub(super) const KEYS: &[&str] = &["folder", "tools", "public", "backend"];
 
 /// Where publishing is done.
