@@ -215,9 +215,11 @@ pub fn event(stage: &LiveStage, call: &Call<'_>, encode_body: bool) -> Bytes {
         body: body.as_deref().or(plain),
         is_base64_encoded: encoded,
     };
-    serde_json::to_vec(&event)
-        .expect("strings and numbers always serialise")
-        .into()
+    // Room for the usual context, and for the quotes of a JSON body to be escaped.
+    let body = event.body.map_or(0, str::len);
+    let mut out = Vec::with_capacity(1024 + body + body / 4);
+    serde_json::to_writer(&mut out, &event).expect("strings and numbers always serialise");
+    out.into()
 }
 
 #[cfg(test)]

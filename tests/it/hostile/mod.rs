@@ -1,6 +1,7 @@
 //! Attacks and ill luck, each bounded in time and size: what must hold is said by the tests' names.
 
 mod backend;
+mod bombs;
 mod frames;
 mod handshake;
 mod injection;
