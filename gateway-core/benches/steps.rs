@@ -2,6 +2,7 @@
 //! one hour only.
 #![allow(missing_docs, reason = "criterion's macros define public items")]
 
+#[path = "shared/calls.rs"]
 mod calls;
 
 use std::hint::black_box;

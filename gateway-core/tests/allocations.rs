@@ -5,9 +5,9 @@
     reason = "a global allocator can be written in no other way; this one only counts"
 )]
 
-#[path = "../benches/calls.rs"]
+#[path = "../benches/shared/calls.rs"]
 mod calls;
-#[path = "../benches/counting.rs"]
+#[path = "../benches/shared/counting.rs"]
 mod counting;
 
 use gateway_core::auth::sigv4::{EXECUTE_API, SignedRequest, payload_hash, verify};

@@ -4,7 +4,7 @@
     reason = "a global allocator can be written in no other way; this one only counts"
 )]
 
-#[path = "../../gateway-core/benches/counting.rs"]
+#[path = "../../gateway-core/benches/shared/counting.rs"]
 mod counting;
 
 use gateway::codec::{FrameKind, encode};
