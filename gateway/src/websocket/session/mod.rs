@@ -53,7 +53,8 @@ pub(super) fn spawn(
             let mut socket = Socket::new(&door, &live, rest);
             let served = door.contain(&live.connection.id, socket.serve()).await;
             let cause = served.unwrap_or(CloseCause::Internal);
-            socket.conclude(&cause).await;
+            // Boxed, so that no open connection holds room for its end: 1,000 bytes of 1,480.
+            Box::pin(socket.conclude(&cause)).await;
             cause
         };
         close::end(&door, live, cause, guard, permit).await;
