@@ -17,7 +17,7 @@ use tracing::span;
 use super::*;
 use crate::integration::http::{HttpClient, HttpClientConfig};
 use crate::integration::{Integrations, LambdaEndpoints};
-use crate::node::{Node, Outlet, Owed, Sessions, StageSlot, Stages};
+use crate::node::{Node, Outlet, Owed, Sessions, StageSlot, Stages, Wire};
 use crate::observe::{AccessLog, Observe};
 use crate::pipeline::Pipeline;
 use crate::websocket::Proxies;
@@ -130,7 +130,7 @@ async fn open(
     };
     door.node.store.register(record).await.unwrap();
     let id = connection.id;
-    let outlet = Outlet::new(socket, 1024, false);
+    let outlet = Outlet::new(Wire::Plain(socket), 1024, false);
     let live = LiveConnection::new(connection, outlet, Arc::clone(slot));
     let mut guard = door.drain.begin();
     door.node.sessions.insert(&live);
