@@ -2,13 +2,14 @@
 //! tungstenite on the open socket.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -25,6 +26,7 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(35);
 #[derive(Debug, Clone)]
 pub struct Handshake {
     to: SocketAddr,
+    source: Option<IpAddr>,
     path: String,
     headers: Vec<(String, String)>,
 }
@@ -50,9 +52,17 @@ impl Handshake {
         ];
         Self {
             to,
+            source: None,
             path: path.to_owned(),
             headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
         }
+    }
+
+    /// Comes from that address; all of 127.0.0.0/8 is this machine's.
+    #[must_use]
+    pub fn source(mut self, address: impl Into<IpAddr>) -> Self {
+        self.source = Some(address.into());
+        self
     }
 
     /// Adds a header, also beside one of the same name.
@@ -86,11 +96,20 @@ impl Handshake {
         head.into_bytes()
     }
 
+    /// Only the connection: nothing is sent.
+    pub async fn dial(&self) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_nodelay(true)?;
+        if let Some(source) = self.source {
+            socket.bind((source, 0).into())?;
+        }
+        socket.connect(self.to).await
+    }
+
     /// Sends it and returns the socket with the answer and what came after it; `None` if there was no answer.
     pub async fn exchange(&self) -> Option<(TcpStream, HttpAnswer, Vec<u8>)> {
         tokio::time::timeout(HANDSHAKE_LIMIT, async {
-            let mut stream = TcpStream::connect(self.to).await.ok()?;
-            let _ = stream.set_nodelay(true);
+            let mut stream = self.dial().await.ok()?;
             let _ = stream.write_all(&self.bytes()).await;
             let (answer, rest) = read_answer(&mut stream, false).await?;
             Some((stream, answer, rest))

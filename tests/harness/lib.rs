@@ -3,10 +3,11 @@
 //! In reading order: [`Gateway`] is the binary under test; [`Backend`], [`Lambda`] and [`RawBackend`] are what it
 //! calls; [`Client`], [`RawSocket`] and [`Request`] are who calls it; [`Table`] and [`eventually`] are how a test
 //! says what must hold. Everything listens on loopback, on a port that the system chose; what must not happen in the
-//! machine's own network happens in a [`Namespace`].
+//! machine's own network happens in a [`Namespace`]. What is measured waits for a [`Calm`] turn.
 
 mod answer;
 mod backend;
+mod calm;
 mod client;
 mod gateway;
 mod lambda;
@@ -19,6 +20,7 @@ mod wait;
 
 pub use answer::{HttpAnswer, read_answer};
 pub use backend::{Answer, Backend, Gate, Recorded};
+pub use calm::{Calm, allow_open_files, percentile};
 pub use client::{Client, Closed, Handshake, Opened};
 pub use gateway::{Exit, Gateway, GatewayCommand, check};
 pub use lambda::{Invocation, Lambda, LambdaAnswer};

@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
-use harness::{Backend, GatewayCommand, RawSocket, Request, Table, eventually, frame, read_answer};
+use harness::{Backend, Request, Table, read_answer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::MIB;
-use crate::app::{self, App, BINARY, is_connection_id, only_the_echo_comes_back, text};
+use crate::app::{self, App, is_connection_id, only_the_echo_comes_back, text};
 
 /// Time until the peer ends the stream, or `None` if it does not within `limit`.
 async fn ends(stream: &mut TcpStream, limit: Duration) -> Option<Duration> {
@@ -21,70 +20,6 @@ async fn ends(stream: &mut TcpStream, limit: Duration) -> Option<Duration> {
         .await
         .ok()
         .map(|()| begun.elapsed())
-}
-
-// T1
-#[tokio::test]
-async fn a_client_that_dawdles_over_its_handshake_is_cut_off() {
-    let top = "server: { handshakeTimeout: 2s, maxHandshakesPerAddress: 1000 }";
-    let app = App::with_server(top, "").await;
-    let head = app.gateway.handshake("/dev").bytes();
-    let address = app.gateway.public();
-    let dawdle = |name: &'static str, head: Vec<u8>| async move {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        match name {
-            "silent" => {}
-            "one byte" => stream.write_all(&head[..1]).await.unwrap(),
-            "half a header" => stream.write_all(&head[..head.len() / 2]).await.unwrap(),
-            "all but the last byte" => stream.write_all(&head[..head.len() - 1]).await.unwrap(),
-            _ => {
-                let begun = Instant::now();
-                for byte in &head {
-                    if stream.write_all(&[*byte]).await.is_err()
-                        || begun.elapsed() > Duration::from_secs(8)
-                    {
-                        break;
-                    }
-                    // The attack itself: a byte now and then.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-                return (
-                    name,
-                    Some(begun.elapsed()).filter(|took| *took < Duration::from_secs(6)),
-                );
-            }
-        }
-        (name, ends(&mut stream, Duration::from_secs(8)).await)
-    };
-    let kinds = [
-        "silent",
-        "one byte",
-        "half a header",
-        "all but the last byte",
-        "dripped",
-    ];
-    let attacks = kinds
-        .iter()
-        .flat_map(|kind| (0..40).map(|_| dawdle(kind, head.clone())));
-    let attacks = tokio::spawn(join_all(attacks.collect::<Vec<_>>()));
-    let begun = Instant::now();
-    let (mut client, _) = app.connect().await;
-    let waited = begun.elapsed();
-    let mut table = Table::about("slow handshakes");
-    table.holds(
-        "a good client",
-        waited < Duration::from_secs(1),
-        &format!("waited {waited:?}"),
-    );
-    only_the_echo_comes_back(&mut client, "meanwhile").await;
-    for (name, ended) in attacks.await.unwrap() {
-        table.holds(name, ended.is_some(), "still open after 8 s");
-    }
-    table.row(
-        "calls of $connect",
-        app.backend.requests("/connect").len(),
-        1,
-    );
 }
 
 // T2
@@ -285,63 +220,4 @@ async fn refused_clients_leave_nothing_behind() {
         let id = text(&answer.json()["connectionId"]);
         assert_eq!(gateway.push(&id, "x").await.status, 410);
     }
-}
-
-// G-F1
-#[tokio::test]
-async fn without_file_descriptors_those_connected_are_still_served() {
-    let backend = App::backend().await;
-    let gateway = GatewayCommand::new(BINARY, &App::yaml(&backend, "", ""))
-        .open_files(256)
-        .start()
-        .await;
-    let mut clients = Vec::new();
-    for _ in 0..400 {
-        let handshake = gateway.handshake("/dev");
-        let opened = tokio::time::timeout(Duration::from_millis(500), handshake.exchange()).await;
-        match opened {
-            Ok(Some((stream, answer, _))) if answer.status == 101 => {
-                clients.push(RawSocket::from_stream(stream));
-            }
-            _ if clients.len() > 50 => break,
-            _ => {}
-        }
-    }
-    assert!(clients.len() > 50, "only {} were let in", clients.len());
-    let worked = gateway.processor_time();
-    let begun = Instant::now();
-    for client in clients.iter_mut().take(20) {
-        client.send(&frame(0x81, br#"{"action":"echo"}"#)).await;
-        let reply = client.next().await.expect("a reply");
-        assert_eq!(reply.payload, br#"{"action":"echo"}"#);
-    }
-    assert_eq!(
-        Request::get(gateway.management(), "/livez")
-            .send()
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        Request::get(gateway.management(), "/metrics")
-            .send()
-            .await
-            .status,
-        200
-    );
-    // A second of standing at the limit, in which accepting must not spin.
-    tokio::time::sleep(Duration::from_secs(1).saturating_sub(begun.elapsed())).await;
-    let spent = gateway.processor_time().saturating_sub(worked);
-    assert!(
-        spent < begun.elapsed().mul_f64(0.6),
-        "{spent:?} of processor time in {:?}",
-        begun.elapsed()
-    );
-    clients.truncate(20);
-    eventually("clients are let in again", async || {
-        let handshake = gateway.handshake("/dev");
-        let opened = tokio::time::timeout(Duration::from_secs(1), handshake.exchange()).await;
-        matches!(opened, Ok(Some((_, answer, _))) if answer.status == 101).then_some(())
-    })
-    .await;
 }

@@ -2,6 +2,8 @@
 
 mod backend;
 mod bombs;
+mod exhaustion;
+mod flood;
 mod frames;
 mod handshake;
 mod injection;

@@ -34,6 +34,9 @@ use crate::node::{Deployed, Guard, LiveConnection};
 const QUEUED_MESSAGES: usize = 16;
 /// Bytes of waiting messages, likewise; a single message of any legal size fits.
 const QUEUED_BYTES: usize = 256 * 1024;
+/// Messages decoded before the thread's other connections have their turn: those that are refused wait in no queue, and
+/// what is read at once holds thousands.
+const MESSAGES_AT_ONCE: usize = 32;
 /// Bytes read at once.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
@@ -77,7 +80,7 @@ struct Socket<'a> {
     next: Option<Prepared>,
     waiting: VecDeque<Message>,
     waiting_bytes: usize,
-    /// Read but not decoded yet, because the queue was full.
+    /// Read but not decoded yet, because the queue was full or others had their turn.
     backlog: Vec<u8>,
     paused: bool,
     /// The clocks know that bytes wait for the client.
@@ -111,6 +114,9 @@ impl<'a> Socket<'a> {
     async fn serve(&mut self) -> CloseCause {
         let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
+            if self.can_decode() {
+                tokio::task::yield_now().await;
+            }
             if let Err(cause) = self.decode_backlog() {
                 return cause;
             }
@@ -214,18 +220,19 @@ impl<'a> Socket<'a> {
     }
 
     fn decode_backlog(&mut self) -> Result<(), CloseCause> {
-        if self.backlog.is_empty() || !self.has_room() {
+        if !self.can_decode() {
             return Ok(());
         }
         let mut bytes = std::mem::take(&mut self.backlog);
         self.decode(&mut bytes)
     }
 
-    /// Decodes until the input is used or the queue is full; what is left waits in the backlog.
+    /// Decodes until the input is used, the queue is full or enough is done; what is left waits in the backlog.
     fn decode(&mut self, input: &mut [u8]) -> Result<(), CloseCause> {
         let limits = codec_limits(&self.deployed.live.limits);
         let mut used = 0;
-        while self.has_room() {
+        let mut handled = 0;
+        while self.has_room() && handled < MESSAGES_AT_ONCE {
             let (n, event) =
                 self.decoder
                     .decode(&mut input[used..], &limits)
@@ -241,6 +248,7 @@ impl<'a> Socket<'a> {
                 None => return Ok(()),
                 Some(event) => self.handle(event)?,
             }
+            handled += 1;
         }
         self.backlog = input[used..].to_vec();
         Ok(())
@@ -281,6 +289,10 @@ impl<'a> Socket<'a> {
 
     fn has_room(&self) -> bool {
         self.waiting.len() < QUEUED_MESSAGES && self.waiting_bytes < QUEUED_BYTES
+    }
+
+    fn can_decode(&self) -> bool {
+        !self.backlog.is_empty() && self.has_room()
     }
 
     fn settle_pause(&mut self) {
