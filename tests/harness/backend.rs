@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
@@ -189,6 +190,7 @@ struct Ledger {
 pub struct Backend {
     shared: Arc<Shared>,
     address: SocketAddr,
+    http2: bool,
     reserved: Option<Socket>,
     serving: Option<JoinHandle<()>>,
 }
@@ -211,6 +213,18 @@ impl Backend {
         backend
     }
 
+    /// A backend that answers HTTP/2 with prior knowledge, and nothing else.
+    #[expect(
+        clippy::unused_async,
+        reason = "it must be called inside a runtime, and so it says"
+    )]
+    pub async fn http2() -> Self {
+        let mut backend = Self::down();
+        backend.http2 = true;
+        backend.up();
+        backend
+    }
+
     /// A backend whose port is taken but refuses connections until [`Backend::up`].
     pub fn down() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
@@ -221,6 +235,7 @@ impl Backend {
         Self {
             shared: Arc::default(),
             address: address.expect("an IPv4 address"),
+            http2: false,
             reserved: Some(socket),
             serving: None,
         }
@@ -234,7 +249,11 @@ impl Backend {
         socket.listen(1024).expect("a listening socket");
         socket.set_nonblocking(true).expect("a non-blocking socket");
         let listener = TcpListener::from_std(socket.into()).expect("a listener of the runtime");
-        self.serving = Some(tokio::spawn(serve(listener, self.shared.clone())));
+        self.serving = Some(tokio::spawn(serve(
+            listener,
+            self.http2,
+            self.shared.clone(),
+        )));
     }
 
     /// From now on every connection is broken off, and none of its requests is written down.
@@ -337,7 +356,7 @@ impl Drop for Backend {
 }
 
 /// Accepts until it is aborted; its connections end with it, since the set owns them.
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, http2: bool, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
@@ -348,9 +367,13 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         connections.spawn(async move {
             let service = service_fn(move |request| handle(request, shared.clone()));
             let io = TokioIo::new(stream);
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(io, service)
-                .await;
+            if http2 {
+                let _ = http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(io, service)
+                    .await;
+            } else {
+                let _ = http1::Builder::new().serve_connection(io, service).await;
+            }
         });
         while connections.try_join_next().is_some() {}
     }

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::{Answer, Backend, Gate, Request, Table, eventually, within};
+use harness::{Answer, Backend, Gate, Request, Table, eventually, read_answer, within};
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 
 use crate::app::{self, App, only_the_echo_comes_back};
 
@@ -71,6 +72,7 @@ async fn a_drain_without_connections_is_quick() {
     assert_eq!(exit.code, Some(0), "{}", exit.stderr);
 }
 
+// G-N5
 #[tokio::test]
 async fn a_drain_lets_calls_in_flight_finish_and_takes_no_new_clients() {
     let mut app = App::start().await;
@@ -80,23 +82,33 @@ async fn a_drain_lets_calls_in_flight_finish_and_takes_no_new_clients() {
     let echo = json!({"action": "echo", "mark": "in flight"});
     client.send_json(&echo).await;
     app.backend.next("/echo").await;
+    // Silent until after the signal; accepted before it, since whoever came later to either worker is answered.
+    let mut early = app.gateway.handshake("/dev").dial().await.unwrap();
+    for _ in 0..20 {
+        app.gateway.handshake("/none").refused().await;
+    }
     app.gateway.signal("TERM");
+    within(Duration::from_secs(1), "readiness fails", async || {
+        let ready = Request::get(app.gateway.management(), "/readyz");
+        (ready.send().await.status == 503).then_some(())
+    })
+    .await;
     within(
-        Duration::from_secs(2),
-        "readiness fails and no client is accepted",
-        async || {
-            let ready = Request::get(app.gateway.management(), "/readyz")
-                .try_send()
-                .await;
-            let ready = ready.is_some_and(|answer| answer.status == 200);
-            let accepted = match app.gateway.handshake("/dev").exchange().await {
-                Some((_, answer, _)) => answer.status == 101,
-                None => false,
-            };
-            (!ready && !accepted).then_some(())
+        Duration::from_secs(1),
+        "no client is accepted",
+        async || match app.gateway.handshake("/dev").exchange().await {
+            Some((_, answer, _)) => (answer.status != 101).then_some(()),
+            None => Some(()),
         },
     )
     .await;
+    let bytes = app.gateway.handshake("/dev").bytes();
+    early.write_all(&bytes).await.unwrap();
+    let (answer, _) = read_answer(&mut early, false).await.expect("an answer");
+    assert_eq!(answer.status, 503);
+    let live = Request::get(app.gateway.management(), "/livez");
+    assert_eq!(live.send().await.status, 200);
+    assert_eq!(app.backend.requests("/connect").len(), 1);
     gate.open();
     assert_eq!(client.next_json().await, echo);
     assert_eq!(client.closed_within(TERM_LIMIT).await, (1001, "Going away"));
@@ -316,6 +328,11 @@ async fn a_changed_file_is_loaded_without_closing_a_socket() {
         only_the_echo_comes_back(&mut client, "before").await;
         app.gateway.rewrite(&App::yaml(&other, &server, ""));
         if by_signal {
+            // Longer than a watcher would take to see it.
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                only_the_echo_comes_back(&mut client, "the file is not watched").await;
+            }
             app.gateway.signal("HUP");
         }
         eventually("the new file is in force", async || {

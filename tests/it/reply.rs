@@ -263,3 +263,32 @@ async fn a_text_message_reaches_the_backend_as_json() {
     let trace = seen.header("x-amzn-trace-id").unwrap_or_default();
     table.holds("x-amzn-trace-id", trace.starts_with("Root=1-"), trace);
 }
+
+/// Over HTTP/2 with prior knowledge: the handshake, a message and its reply, the end.
+#[tokio::test]
+async fn a_backend_may_speak_http2_without_tls() {
+    let backend = Backend::http2().await;
+    backend.on("/echo", |request| Answer::ok(request.body.clone()));
+    let call = |path: &str| {
+        let uri = backend.url(path);
+        format!(
+            "integration: {{ integrationType: HTTP_PROXY, integrationUri: \"{uri}\", httpVersion: '2' }}"
+        )
+    };
+    let yaml = format!(
+        "apis:\n  chat:\n    routes:\n      $connect: {{ {} }}\n      $disconnect: {{ {} }}\n      echo: {{ {}, routeResponseSelectionExpression: $default }}\n",
+        call("/connect"),
+        call("/disconnect"),
+        call("/echo")
+    );
+    let gateway = app::start(&yaml).await;
+    let mut client = gateway.connect("/dev").await;
+    let id = backend.next("/connect").await.connection_id();
+    only_the_echo_comes_back(&mut client, "over HTTP/2").await;
+    let seen = backend.next("/echo").await;
+    assert_eq!(seen.method, "POST");
+    assert_eq!(seen.connection_id(), id);
+    assert_eq!(seen.wiregate("route-key"), "echo");
+    client.close(Some((1000, ""))).await;
+    assert_eq!(backend.next("/disconnect").await.connection_id(), id);
+}
