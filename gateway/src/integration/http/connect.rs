@@ -1,5 +1,6 @@
 //! Opens connections: resolve, check the addresses, connect to just these, then TLS and the choice of HTTP.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use super::{BackendError, BackendVersion, HttpClientConfig, Link, Origin, Scheme
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
 /// ... and then at this interval.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+/// How soon a call looks again for a descriptor.
+const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Connector {
@@ -104,7 +107,7 @@ async fn connect(
     for (tried, address) in addresses.iter().enumerate() {
         let left = limit.saturating_duration_since(Instant::now());
         let waiting = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        match timeout_at(Instant::now() + left / waiting, TcpStream::connect(address)).await {
+        match timeout_at(Instant::now() + left / waiting, dial(*address)).await {
             Ok(Ok(stream)) => {
                 tune(&stream);
                 return Ok(stream);
@@ -117,6 +120,19 @@ async fn connect(
         origin: origin.clone(),
         reason,
     })
+}
+
+/// Waits where no descriptor is left: those that the listeners spare for backends come free as other calls end, and a
+/// burst of handshakes may need more of them at once.
+async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    loop {
+        match TcpStream::connect(address).await {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                tokio::time::sleep(DESCRIPTOR_PAUSE).await;
+            }
+            result => return result,
+        }
+    }
 }
 
 /// No delay for small requests; dead peers are noticed. Neither is worth failing a call for.
