@@ -178,6 +178,20 @@ struct Shared {
     ledger: Mutex<Ledger>,
     handlers: Mutex<HashMap<String, Handler>>,
     otherwise: Mutex<Option<Handler>>,
+    /// While it is broken: connections and requests that came and were broken off.
+    broken: watch::Sender<bool>,
+    attempts: AtomicUsize,
+}
+
+impl Shared {
+    /// Whether to break off; counts it.
+    fn breaks_off(&self) -> bool {
+        let broken = *self.broken.borrow();
+        if broken {
+            self.attempts.fetch_add(1, Ordering::SeqCst);
+        }
+        broken
+    }
 }
 
 #[derive(Default)]
