@@ -49,9 +49,10 @@ pub(crate) fn forget_folder(path: &Path) {
     left().folders.remove(path);
 }
 
-/// Kills all of the process group that `root` leads, and all that descend from it, by their pids, and waits for those below it.
-/// `root` itself is the caller's to wait for, and is left alone if it `ended`: its pid may be somebody else's by now.
-pub(crate) fn end_family(root: u32, ended: bool) {
+/// Kills all of the process group that `root` leads, and all that descend from it, by their pids; gives those below it, to be waited
+/// for after `root`, when they have become our own children. `root` itself is left alone if it `ended`: its pid may be somebody
+/// else's by now.
+pub(crate) fn end_family(root: u32, ended: bool) -> Vec<u32> {
     let mut family = processes::family(root).unwrap_or_else(|_| vec![root]);
     if ended {
         family.retain(|pid| *pid != root);
@@ -60,9 +61,8 @@ pub(crate) fn end_family(root: u32, ended: bool) {
     for &pid in &family {
         system::kill(pid);
     }
-    for &pid in family.iter().filter(|pid| **pid != root) {
-        system::reap(pid);
-    }
+    family.retain(|pid| *pid != root);
+    family
 }
 
 /// From now on Ctrl-C, and a polite request to end, leave nothing behind.
@@ -92,8 +92,9 @@ pub(crate) fn watch() -> Result<(), LoadError> {
             // Held to the end: nobody starts or forgets anything any more.
             let left = left();
             for &pid in &left.processes {
-                end_family(pid, false);
+                let below = end_family(pid, false);
                 system::reap(pid);
+                below.into_iter().for_each(system::reap);
             }
             for folder in &left.folders {
                 let _ = fs::remove_dir_all(folder);

@@ -1,4 +1,4 @@
-//! A WebSocket on the server's side that sends each text back as it is, and keeps no buffer while nothing comes: the minimal program
+//! A WebSocket on the server's side that sends each text back as it is, answers pings, and keeps no buffer while nothing comes: the minimal program
 //! for idle connections, and the backend behind a plain proxy.
 
 use std::io;
@@ -49,12 +49,14 @@ async fn answer(stream: &TcpStream, mut bytes: Vec<u8>) -> io::Result<()> {
             }
             continue;
         };
-        if header.opcode != frame::TEXT {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
+        let opcode = match header.opcode {
+            frame::TEXT => frame::TEXT,
+            frame::PING => frame::PONG,
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        };
         let payload = &mut bytes[header.payload()];
         frame::unmask(header.mask.unwrap_or_default(), payload);
-        write(stream, &frame::unmasked(frame::TEXT, payload)).await?;
+        write(stream, &frame::unmasked(opcode, payload)).await?;
         bytes.drain(..header.payload().end);
     }
     Ok(())

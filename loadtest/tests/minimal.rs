@@ -1,8 +1,10 @@
 //! Each scenario runs whole against its minimal program: server, backend, generator and report, without a gateway.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -149,6 +151,91 @@ fn idle() {
 }
 
 #[test]
+fn idle_over_several_processes() {
+    let figures = figures(
+        "spread",
+        &["idle", "--connections", "300", "--processes", "3"],
+    );
+    check_positive(&figures, &["rss_bytes_per_connection", "seconds_to_open"]);
+    assert_eq!(figures["connections_alive"], 300.0);
+    assert_eq!(figures["server_processes"], 3.0);
+    assert_eq!(figures["messages_answered"], 3.0);
+}
+
+/// What Ctrl-C at a terminal asks for.
+#[test]
+fn a_run_that_is_stopped_leaves_nothing_behind() {
+    let temporary = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("stopped");
+    fs::create_dir_all(&temporary).unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["route", "--subjects", "limit", "--seconds", "60"])
+        .env("TMPDIR", &temporary)
+        .spawn()
+        .unwrap();
+    let servers = || {
+        let children = format!("/proc/{0}/task/{0}/children", run.id());
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let pids = children.split_ascii_whitespace();
+        pids.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let folders = || fs::read_dir(&temporary).unwrap().count();
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut pids = servers();
+    while (pids.is_empty() || folders() == 0) && Instant::now() < until {
+        thread::sleep(Duration::from_millis(20));
+        pids = servers();
+    }
+    assert!(!pids.is_empty() && folders() > 0, "nothing was started");
+    let interrupt = Command::new("kill")
+        .args(["-INT", &run.id().to_string()])
+        .status();
+    assert!(interrupt.unwrap().success());
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    assert_eq!(folders(), 0);
+    for pid in pids {
+        assert!(!Path::new("/proc").join(&pid).exists(), "{pid} is left");
+    }
+}
+
+#[test]
+fn a_report_is_made_of_its_json_alone() {
+    let docs = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("docs");
+    fs::create_dir_all(docs.join("performance")).unwrap();
+    let trial = |subject: &str, cpu: f64| {
+        let figures = serde_json::json!({ "cpu_us_per_message": cpu });
+        serde_json::json!({ "run": 1, "subject": subject, "figures": figures })
+    };
+    let results = serde_json::json!({ "exhibits": { "peers-push": {
+        "heading": "Peers", "title": "push", "settings": { "runs": 1 }, "table": [["", "a"], ["b", "c"]],
+        "trials": [trial("wiregate", 7.0), trial("limit", 6.0), trial("pushpin", 63.0)],
+    } } });
+    fs::write(docs.join("performance/results.json"), results.to_string()).unwrap();
+    let (begin, end) = (
+        "<!-- loadtest report: begin -->",
+        "<!-- loadtest report: end -->",
+    );
+    let page = docs.join("performance.md");
+    fs::write(&page, format!("# Mine\n{begin}\nold\n{end}\nmine too\n")).unwrap();
+    let path = docs.to_str().unwrap();
+    let output = loadtest(&["report", "--render", "--docs", path]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = fs::read_to_string(&page).unwrap();
+    assert!(text.starts_with("# Mine\n") && text.ends_with("\nmine too\n"));
+    assert!(
+        text.contains("CPU of Pushpin, by ours | ≥ 10× | 9.00× | **no** |"),
+        "{text}"
+    );
+    assert!(text.contains("by 10 % of the goal"), "{text}");
+    assert!(text.contains("](performance/push-cpu.svg)"), "{text}");
+    let svg = fs::read_to_string(docs.join("performance/push-cpu.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains("63.0"), "{svg}");
+}
+
+#[test]
 fn slow_reader() {
     let figures = figures(
         "slow",
@@ -196,4 +283,37 @@ fn what_is_not_possible_is_said_before_anything_starts() {
     check_refused(&["mixed", "--subjects", "limit"], "no minimal program");
     check_refused(&["idle", "--turns"], "--turns is for");
     check_refused(&["route", "--runs", "0"], "--runs");
+    check_refused(
+        &[
+            "route",
+            "--subjects",
+            "limit,pushpin",
+            "--tools",
+            "/nowhere",
+        ],
+        "run loadtest/peers/install",
+    );
+    check_refused(
+        &["push", "--subjects", "limit,nginx"],
+        "nginx cannot do this",
+    );
+    let spread = |processes| {
+        [
+            "idle",
+            "--connections",
+            "100000000",
+            "--processes",
+            processes,
+        ]
+    };
+    check_refused(
+        &[&spread("7")[..], &["--subjects", "limit"]].concat(),
+        "need at least",
+    );
+    check_refused(
+        &[&spread("auto")[..], &["--subjects", "limit"]].concat(),
+        "MiB are available",
+    );
+    check_refused(&["idle", "--processes", "0"], "`auto`, or a number");
+    check_refused(&["report", "--only", "nothing"], "route-64");
 }

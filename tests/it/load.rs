@@ -44,6 +44,13 @@ async fn the_load_tool_pushes_through_the_gateway() {
     assert_eq!(figures["lost"], 0.0, "{figures}");
 }
 
+#[tokio::test]
+async fn the_load_tool_lets_connections_come_and_go() {
+    let figures = figures("churn").await;
+    assert_eq!(figures["failures"], 0.0, "{figures}");
+    assert!(figures["lives"].as_f64().unwrap() > 0.0, "{figures}");
+}
+
 /// A step of its own in `tests/run`: it keeps all cores busy for a while, which other tests would feel. Needs 3 GiB of memory.
 #[tokio::test]
 #[ignore = "tests/run does it after all others"]

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::task::JoinSet;
@@ -16,6 +17,10 @@ use crate::measure::course::{Lane, Phase};
 use crate::measure::crew::{Begun, Crew, Window};
 use crate::measure::{figure, processes};
 use crate::plan::{Door, Finding, Stage};
+
+/// Time over which the connections of a closed loop send their first messages. All at once they would be a burst that no real load
+/// is, and Pushpin drops connections when more than about a hundred messages come in one moment.
+const RAMP: Duration = Duration::from_millis(500);
 
 /// Settings of `route`.
 #[derive(Debug, Clone, Args)]
@@ -115,11 +120,15 @@ fn converse(
     }
     let message: Arc<[u8]> = message(payload).into();
     let frame: Arc<[u8]> = frame::masked(frame::TEXT, &message).into();
-    for socket in sockets {
-        let pace = paces.pop().unwrap_or(Pace::Closed);
+    let step = RAMP / u32::try_from(sockets.len()).unwrap_or(u32::MAX).max(1);
+    for (index, socket) in (0_u32..).zip(sockets) {
+        let (pace, wait) = match paces.pop() {
+            Some(pace) => (pace, Duration::ZERO),
+            None => (Pace::Closed, step * index),
+        };
         tasks.spawn(talk(
             socket,
-            pace,
+            (pace, wait),
             Arc::clone(&message),
             Arc::clone(&frame),
             lane.clone(),
@@ -129,11 +138,12 @@ fn converse(
 
 async fn talk(
     mut socket: Socket,
-    mut pace: Pace,
+    (mut pace, wait): (Pace, Duration),
     message: Arc<[u8]>,
     frame: Arc<[u8]>,
     mut lane: Lane,
 ) -> Result<(), LoadError> {
+    tokio::time::sleep(wait).await;
     while let Some(since) = pace.next(&mut lane).await {
         socket.send(&frame).await?;
         let answer = socket.receive().await?;

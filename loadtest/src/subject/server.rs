@@ -20,7 +20,7 @@ use crate::system;
 /// Time that a server has to say that it is ready.
 const START: Duration = Duration::from_secs(20);
 /// The same for a server that says nothing of itself: node starts slowly on a busy machine.
-const SLOW_START: Duration = Duration::from_secs(60);
+const SLOW_START: Duration = Duration::from_mins(1);
 /// Lines of a server's log that a failure shows.
 const LAST_LINES: usize = 8;
 
@@ -101,8 +101,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         // Killed, not asked: what is under load holds nothing that matters, and this cannot take long.
         let ended = matches!(self.0.try_wait(), Ok(Some(_)));
-        cleanup::end_family(self.0.id(), ended);
+        let below = cleanup::end_family(self.0.id(), ended);
         let _ = self.0.wait();
+        below.into_iter().for_each(system::reap);
         cleanup::forget_process(self.0.id());
     }
 }
