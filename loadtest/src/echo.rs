@@ -1,5 +1,5 @@
-//! A WebSocket on the server's side that sends each text back as it is, answers pings, and keeps no buffer while nothing comes: the minimal program
-//! for idle connections, and the backend behind a plain proxy.
+//! A WebSocket on the server's side that sends each text back, answers pings, and keeps no buffer while nothing comes: the minimal
+//! program for idle connections, and the backend behind a plain proxy.
 
 use std::io;
 
