@@ -1,6 +1,6 @@
 //! Latencies by the share of messages that were quicker: both axes are logarithmic, so that the slow few have room.
 
-use super::svg::{Anchor, Svg, grouped};
+use super::svg::{Anchor, Svg};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 380.0;
@@ -51,8 +51,13 @@ impl Curves {
             let latency = 10_f64.powf(decade);
             let level = y(latency);
             svg.line((LEFT, level), (WIDTH - RIGHT, level), "grid");
-            let label = format!("{} µs", grouped(latency, 0));
-            svg.text(LEFT - 8.0, level + 4.0, Anchor::End, "faint", &label);
+            svg.text(
+                LEFT - 8.0,
+                level + 4.0,
+                Anchor::End,
+                "faint",
+                &label(latency),
+            );
             decade += 1.0;
         }
         for (share, label) in [
@@ -100,9 +105,26 @@ impl Curves {
     }
 }
 
+/// A latency in the unit that makes it short.
+fn label(microseconds: f64) -> String {
+    match microseconds {
+        few if few < 1e3 => format!("{few:.0} µs"),
+        more if more < 1e6 => format!("{:.0} ms", more / 1e3),
+        most => format!("{:.0} s", most / 1e6),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_axis_changes_its_unit() {
+        assert_eq!(
+            [100.0, 1e4, 1e6].map(label),
+            ["100 µs", "10 ms", "1 s"].map(str::to_owned)
+        );
+    }
 
     #[test]
     fn names_do_not_lie_over_each_other() {
