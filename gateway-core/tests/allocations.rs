@@ -23,7 +23,7 @@ static ALLOCATOR: counting::Counting = counting::Counting;
 #[test]
 fn a_route_is_selected_without_a_copy_of_the_message() {
     let connection = connection();
-    for ((name, expression), most) in EXPRESSIONS.iter().zip([1, 1, 3]) {
+    for ((name, expression), most) in EXPRESSIONS.iter().zip([0, 0, 2]) {
         let stage = stage(expression, http_proxy());
         for length in [91, 128 * 1024] {
             let body = message(length);

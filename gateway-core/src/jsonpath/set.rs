@@ -1,6 +1,6 @@
 //! Several paths read from one document together.
 //!
-//! The document is checked once, and one walk over its text finds where the plain beginnings of all paths lead (`a.b[0]` of
+//! The document is read once: a pass over its text finds where the plain beginnings of all paths lead (`a.b[0]` of
 //! `a.b[0]..c`). A value is made into a tree only where a path goes on from there with `[*]`, `..` or a negative
 //! index, or where an array or object becomes text; and then once for all paths, since of two beginnings that lie
 //! within each other the outer one stands for both.
@@ -55,6 +55,15 @@ pub(super) struct Fork {
     pub(super) end: usize,
 }
 
+impl Stop {
+    pub(super) fn first(&self) -> usize {
+        match self {
+            Self::Value(place) => *place,
+            Self::Fork(fork) => fork.first,
+        }
+    }
+}
+
 impl Fork {
     pub(super) fn member(&self, name: &str) -> Option<&Stop> {
         if let [(only, stop)] = self.members.as_slice() {
@@ -64,6 +73,11 @@ impl Fork {
             .members
             .binary_search_by(|(known, _)| known.as_str().cmp(name));
         found.ok().map(|at| &self.members[at].1)
+    }
+
+    pub(super) fn stops(&self) -> impl Iterator<Item = &Stop> {
+        let members = self.members.iter().map(|(_, stop)| stop);
+        members.chain(self.elements.iter().map(|(_, stop)| stop))
     }
 }
 
