@@ -1,8 +1,10 @@
 //! The registry of one node: what it knows ends with the process, and so do its connections.
 
+use std::hash::BuildHasherDefault;
+
 use async_trait::async_trait;
 use dashmap::DashMap;
-use gateway_core::id::{ConnectionId, EventId, NodeId};
+use gateway_core::id::{ConnectionId, EventId, IdHasher, NodeId};
 
 use crate::{
     ConnectionRecord, ConnectionStore, Fate, Filter, Lease, Listing, Owed, Page, Registration,
@@ -13,7 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub struct MemoryStore {
     node: NodeId,
-    records: DashMap<ConnectionId, ConnectionRecord>,
+    records: DashMap<ConnectionId, ConnectionRecord, BuildHasherDefault<IdHasher>>,
 }
 
 impl MemoryStore {
@@ -21,7 +23,7 @@ impl MemoryStore {
     pub fn new(node: NodeId) -> Self {
         Self {
             node,
-            records: DashMap::new(),
+            records: DashMap::default(),
         }
     }
 }

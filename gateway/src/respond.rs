@@ -74,12 +74,12 @@ pub fn response(status: u16, body: Bytes) -> Response<Bytes> {
 
 /// `x-amzn-RequestId` is a UUID and what SDKs report; `x-amz-apigw-id` is the short id.
 pub fn identify(response: &mut Response<Bytes>) {
-    let uuid = uuid::Builder::from_random_bytes(env::random())
-        .into_uuid()
-        .to_string();
-    let short = gateway_core::id::RequestId::new(env::random()).to_string();
-    for (name, value) in [("x-amzn-requestid", uuid), ("x-amz-apigw-id", short)] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let uuid = uuid::Builder::from_random_bytes(env::random()).into_uuid();
+    let uuid = uuid.hyphenated().encode_lower(&mut buffer).as_bytes();
+    let short = gateway_core::id::RequestId::new(env::random()).encode();
+    for (name, value) in [("x-amzn-requestid", uuid), ("x-amz-apigw-id", &short)] {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
             response
                 .headers_mut()
                 .insert(HeaderName::from_static(name), value);

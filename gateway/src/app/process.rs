@@ -28,7 +28,7 @@ pub const EXIT_UNAVAILABLE: u8 = 69;
 const EXIT_UNFINISHED: u8 = 1;
 
 /// Descriptors kept for backends, files and the management listener: a tenth, within these bounds.
-const RESERVED_DESCRIPTORS: (usize, usize) = (96, 1024);
+const RESERVED_DESCRIPTORS: (usize, usize) = (96, 2048);
 
 /// Serves until a signal ends it. Everything is checked before a port is bound.
 pub fn run(loaded: Loaded, file: Option<PathBuf>, overrides: Overrides) -> ExitCode {
@@ -148,6 +148,7 @@ impl Process {
             ),
             public_budget: Budget::new(places),
             management_budget: Budget::new(reserved / 2),
+            idle_backends: reserved / 2 / worker_count(&loaded.config),
             roots: Arc::new(TlsRoots::system()),
             tls: Arc::clone(&tls),
             lambda,

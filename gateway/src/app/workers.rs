@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) handshakes: Arc<Handshakes>,
     pub(super) public_budget: Budget,
     pub(super) management_budget: Budget,
+    /// Unused connections to backends that each worker may keep.
+    pub(super) idle_backends: usize,
     pub(super) roots: Arc<TlsRoots>,
     pub(super) tls: Arc<TlsOffer>,
     pub(super) lambda: LambdaEndpoints,
@@ -77,6 +79,9 @@ async fn work(
     let server = &shared.config.server;
     let client = HttpClient::new(&HttpClientConfig {
         allow_link_local: server.allow_link_local_backends,
+        // As many as calls may have been under way: whoever keeps fewer connects anew at each wave.
+        max_idle_per_origin: shared.idle_backends,
+        max_idle: shared.idle_backends,
         tls_roots: Arc::clone(&shared.roots),
         ..HttpClientConfig::default()
     });

@@ -104,28 +104,42 @@ impl Outlet {
     }
 
     /// Writes a frame or queues it. An empty queue takes any frame.
-    pub fn push(&self, frame: Bytes) -> Pushed {
+    pub fn push(&self, mut frame: Bytes) -> Pushed {
+        self.offer(&mut frame)
+    }
+
+    /// [`push`](Self::push) for our own replies: waits for room instead of giving up.
+    pub async fn reply(&self, mut frame: Bytes) -> Pushed {
+        loop {
+            let room = self.room.notified();
+            match self.offer(&mut frame) {
+                Pushed::Full => room.await,
+                pushed => return pushed,
+            }
+        }
+    }
+
+    /// Takes the frame, unless it is [`Pushed::Full`]: then it is untouched.
+    fn offer(&self, frame: &mut Bytes) -> Pushed {
         let mut queue = self.lock();
         match queue.state {
             State::Open => {}
             State::Connecting { hold: true } => {
-                return if queue.has_room(frame.len(), self.capacity) {
-                    queue.append(frame);
-                    Pushed::Held
-                } else {
-                    Pushed::Full
-                };
+                if !queue.has_room(frame.len(), self.capacity) {
+                    return Pushed::Full;
+                }
+                queue.append(std::mem::take(frame));
+                return Pushed::Held;
             }
             State::Connecting { hold: false } | State::Closing(_) | State::Closed => {
                 return Pushed::Gone;
             }
         }
         if queue.frames.is_empty() {
-            let mut frame = frame;
-            match self.wire.write(&mut frame) {
+            match self.wire.write(frame) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    queue.append(frame);
+                    queue.append(std::mem::take(frame));
                     self.owner.wake();
                 }
                 Err(_) => {
@@ -136,23 +150,12 @@ impl Outlet {
                 }
             }
         } else if queue.has_room(frame.len(), self.capacity) {
-            queue.append(frame);
+            queue.append(std::mem::take(frame));
         } else {
             return Pushed::Full;
         }
         self.touch();
         Pushed::Accepted
-    }
-
-    /// [`push`](Self::push) for our own replies: waits for room instead of giving up.
-    pub async fn reply(&self, frame: Bytes) -> Pushed {
-        loop {
-            let room = self.room.notified();
-            match self.push(frame.clone()) {
-                Pushed::Full => room.await,
-                pushed => return pushed,
-            }
-        }
     }
 
     /// A control frame: dropped rather than queued behind a slow reader's backlog.

@@ -1,11 +1,12 @@
 //! The live sockets of this node, by connection id.
 
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dashmap::DashMap;
 use gateway_core::call::Connection;
-use gateway_core::id::ConnectionId;
+use gateway_core::id::{ConnectionId, IdHasher};
 
 use super::{Outlet, StageSlot};
 
@@ -59,7 +60,7 @@ impl Drop for InFlight {
 /// All live sockets of this node.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    table: DashMap<ConnectionId, Arc<LiveConnection>>,
+    table: DashMap<ConnectionId, Arc<LiveConnection>, BuildHasherDefault<IdHasher>>,
 }
 
 impl Sessions {
