@@ -15,8 +15,8 @@ use super::{ReadError, Reading};
 /// Members that are compared with each other; larger objects keep a table of their names.
 const FEW_MEMBERS: usize = 16;
 
-/// What it costs to decode a name, beyond the look at it.
-const ESCAPED: usize = 2;
+/// What it costs to decode a name, beyond the look at it: it allocates.
+const ESCAPED: usize = 16;
 
 /// What it costs to enter a name into a table and to look for it there.
 const TABLED: usize = 4;
@@ -302,10 +302,12 @@ impl<'t> Builder<'t, '_> {
             self.cursor.peek();
             let literal = self.cursor.scalar().ok_or(ReadError::NotJson)?;
             let name = self.push(Kind::Name, literal.len());
+            let is_escaped = literal.contains('\\');
             self.fuel.work(if table.is_some() { TABLED } else { 1 })?;
+            self.fuel.work(if is_escaped { ESCAPED } else { 0 })?;
             members += 1;
             // Names with escapes are compared decoded; the table decodes each only once.
-            if table.is_none() && (members > FEW_MEMBERS || literal.contains('\\')) {
+            if table.is_none() && (members > FEW_MEMBERS || is_escaped) {
                 table = Some(self.table(object, name));
             }
             let earlier = match &mut table {
