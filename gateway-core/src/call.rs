@@ -190,6 +190,12 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
+/// A header's name as backends of the CGI kind read it: in lower case, and `_` no other than `-`. Who compares names
+/// against those that a client must not choose compares these.
+pub fn header_as_read(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}
+
 /// A query's parameters as forms write them (`application/x-www-form-urlencoded`), decoded and in order; what is not
 /// UTF-8 becomes U+FFFD, and a name without `=` has the empty value.
 pub fn decode_query(raw: &str) -> Vec<(String, String)> {

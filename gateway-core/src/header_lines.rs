@@ -41,12 +41,17 @@ impl HeaderLines {
         self.line(name, |bytes| write_text(bytes, text));
     }
 
-    /// Adds a field whose value is made of visible ASCII: a number, an address, an id.
+    /// Adds a field with a value that is seldom more than a number, an address or an id; else it is [`push_text`].
+    ///
+    /// [`push_text`]: Self::push_text
     pub fn push_display(&mut self, name: &HeaderName, value: impl fmt::Display) {
         self.line(name, |bytes| {
             let begin = bytes.len();
-            write!(Ascii(bytes), "{value}").expect("writing to memory cannot fail");
-            debug_assert!(is_plain(&bytes[begin..]), "{name}");
+            write!(Bytes(bytes), "{value}").expect("writing to memory cannot fail");
+            if !is_plain(&bytes[begin..]) {
+                let text = String::from_utf8_lossy(&bytes.split_off(begin)).into_owned();
+                write_text(bytes, &text);
+            }
         });
     }
 
@@ -173,9 +178,9 @@ fn write_text(bytes: &mut Vec<u8>, text: &str) {
     }
 }
 
-struct Ascii<'a>(&'a mut Vec<u8>);
+struct Bytes<'a>(&'a mut Vec<u8>);
 
-impl Write for Ascii<'_> {
+impl Write for Bytes<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.extend_from_slice(text.as_bytes());
         Ok(())
@@ -211,6 +216,11 @@ mod tests {
         check(&found, "x-b: two\r\nx-a: \r\n");
         found.remove("x-b");
         found.push_display(&HeaderName::from_static("x-n"), 42);
+        check(&found, "x-a: \r\nx-n: 42\r\n");
+        found.remove("x-n");
+        found.push_display(&HeaderName::from_static("x-n"), "1\r\n2");
+        check(&found, "x-a: \r\nx-n: 1%0D%0A2\r\n");
+        found.set_text(&HeaderName::from_static("x-n"), "42");
         check(&found, "x-a: \r\nx-n: 42\r\n");
     }
 

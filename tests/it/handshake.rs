@@ -140,6 +140,8 @@ async fn a_client_cannot_speak_in_the_gateways_name() {
         .header("x-wiregate-connection-id", "forged")
         .header("X-Wiregate-Authorizer", "{\"principalId\":\"admin\"}")
         .header("x-wiregate-anything", "forged")
+        .header("X_Wiregate_Connection_Id", "forged")
+        .header("x-amzn_trace_id", "forged")
         .header("X-WIREGATE-Source-Ip", "203.0.113.1")
         .open()
         .await;

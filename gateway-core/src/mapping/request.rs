@@ -11,7 +11,7 @@ use http::{Method, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::render;
-use crate::call::{Call, Event};
+use crate::call::{self, Call, Event};
 use crate::event::websocket;
 use crate::failure::Failure;
 use crate::header_lines::HeaderLines;
@@ -242,13 +242,14 @@ fn forward_headers(headers: &mut HeaderLines, from: &[(String, String)], preset:
         .collect();
     for (name, value) in from {
         let name = name.to_ascii_lowercase();
+        let read = call::header_as_read(&name);
         // Those of the gateway itself stay, whatever a client's `Connection` names.
         let is_ours = name.starts_with("x-forwarded-");
-        let dropped = DROPPED.contains(&name.as_str())
+        let dropped = DROPPED.contains(&&*read)
             || hop_by_hop.contains(&name) && !is_ours
-            || name.starts_with("x-wiregate-")
-            || name.starts_with("x-amzn-")
-            || preset == Preset::Open && SOCKET_ONLY.contains(&name.as_str());
+            || read.starts_with("x-wiregate-")
+            || read.starts_with("x-amzn-")
+            || preset == Preset::Open && SOCKET_ONLY.contains(&&*read);
         if dropped {
             continue;
         }

@@ -233,7 +233,7 @@ impl WebSocketDoor {
     ) -> Handshake {
         let trusted = self.proxies.trust(peer.ip());
         let ours = |name: &str| {
-            let name = name.to_ascii_lowercase();
+            let name = call::header_as_read(name);
             name.starts_with("x-wiregate-")
                 || name.starts_with("x-amzn-")
                 || name.starts_with("x-forwarded-")

@@ -151,6 +151,11 @@ fn headers_of_the_hop_and_of_the_gateway_stay_behind() {
             "x-wiregate-anything",
             "X-Amzn-Request-Context",
             "X-AMZN-anything",
+            // Backends of the CGI kind read these as those above.
+            "X_Wiregate_Connection_Id",
+            "x-wiregate_event-type",
+            "X_Amzn_Trace_Id",
+            "Transfer_Encoding",
         ] {
             dropped(name);
         }

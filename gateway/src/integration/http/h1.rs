@@ -7,10 +7,14 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use super::outgoing::Outgoing;
 use super::response::{Bounds, Flaw, ResponseReader};
@@ -18,12 +22,27 @@ use super::{Attempt, BackendResponse, Origin};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 32 << 10;
-/// A body up to this size is written together with its head.
-const JOINED_BODY_BYTES: usize = 16 << 10;
+/// Written at first, at most: one TLS record. Where that fails the backend has not read a byte of the request, since of a
+/// record cut short nothing can be read.
+const FIRST_WRITE_BYTES: usize = 16 << 10;
 
-/// What an HTTP/1.1 connection runs over: TCP, with or without TLS.
-pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+/// What an HTTP/1.1 connection runs over.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
+    /// The socket below.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Transport for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
 
 /// An open connection. Dropping it closes the socket, whatever is under way on it.
 pub(super) struct Http1Connection {
@@ -117,14 +136,22 @@ impl Http1Connection {
         })
     }
 
-    /// Whether the connection waits for a request: open, and silent since its last answer.
+    /// Whether the connection waits for a request: open, and silent since its last answer, as far as the runtime has heard.
     pub(super) fn is_ready(&mut self) -> bool {
         let mut byte = [0];
         let mut piece = ReadBuf::new(&mut byte);
         let mut cx = Context::from_waker(Waker::noop());
-        Pin::new(&mut *self.transport)
-            .poll_read(&mut cx, &mut piece)
-            .is_pending()
+        let reading = Pin::new(&mut *self.transport).poll_read(&mut cx, &mut piece);
+        reading.is_pending()
+    }
+
+    /// Whether the backend has closed it, asked of the system: the runtime may not have heard yet. It costs a system call.
+    pub(super) fn has_ended(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        match SockRef::from(self.transport.socket()).peek(&mut byte) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
     }
 }
 
@@ -189,10 +216,11 @@ impl Unsent {
             request.write_http1_head(origin, buffer);
             let head_length = buffer.len();
             let body = request.body();
-            if body.len() <= JOINED_BODY_BYTES {
+            if head_length + body.len() <= FIRST_WRITE_BYTES {
                 buffer.extend_from_slice(body);
             }
-            let n = match transport.poll_write(cx, buffer) {
+            let first = &buffer[..buffer.len().min(FIRST_WRITE_BYTES)];
+            let n = match transport.poll_write(cx, first) {
                 Poll::Ready(Ok(n)) if n > 0 => n,
                 Poll::Ready(Ok(_)) => {
                     return Err(Attempt::NotSent {

@@ -12,6 +12,8 @@ use super::h1::Http1Connection;
 
 /// The room to leave before the moment at which the backend said it would close.
 const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
+/// A connection unused for so long is asked for its end before it is used.
+const RESTED: Duration = Duration::from_millis(20);
 /// The reaper's shortest pause.
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 
@@ -34,6 +36,7 @@ struct Shelves {
 #[derive(Debug)]
 struct Idle {
     connection: Http1Connection,
+    since: Instant,
     expires: Instant,
 }
 
@@ -55,7 +58,10 @@ impl IdlePool {
         let shelf = origins.get_mut(origin)?;
         while let Some(mut idle) = shelf.pop() {
             *total -= 1;
-            if idle.expires > now && idle.connection.is_ready() {
+            // Asking the system is worth it where there was time enough for the backend to have closed.
+            let rested = now.duration_since(idle.since) >= RESTED;
+            let usable = idle.expires > now && idle.connection.is_ready();
+            if usable && !(rested && idle.connection.has_ended()) {
                 return Some(idle.connection);
             }
         }
@@ -68,9 +74,11 @@ impl IdlePool {
         if keep.is_zero() || self.max_per_origin == 0 || self.max_total == 0 {
             return;
         }
+        let now = Instant::now();
         let idle = Idle {
             connection,
-            expires: Instant::now() + keep,
+            since: now,
+            expires: now + keep,
         };
         let mut shelves = lock(&self.shelves);
         if shelves.total >= self.max_total {

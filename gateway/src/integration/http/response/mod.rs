@@ -157,34 +157,32 @@ impl ResponseReader {
     /// Consumes the head, or all there is where it is not whole.
     fn feed_head(&mut self, input: &[u8]) -> Result<usize, Flaw> {
         if self.held.is_empty() {
-            return Ok(match self.parse_head(input)? {
-                Some(used) => used,
-                None => {
-                    self.hold(input, self.bounds.head_bytes)?;
-                    input.len()
-                }
-            });
+            if let Some(used) = self.parse_head(input)? {
+                return Ok(used);
+            }
+            self.held.extend_from_slice(input);
+            return self.held_back(input.len());
         }
         let before = self.held.len();
-        self.hold(input, self.bounds.head_bytes)?;
+        self.held.extend_from_slice(input);
         // A head ends with a line, so only a line's end is worth another look: a dripping backend buys no work with it.
         if !input.contains(&b'\n') {
-            return Ok(input.len());
+            return self.held_back(input.len());
         }
         let held = std::mem::take(&mut self.held);
-        let Some(used) = self.parse_head(&held)? else {
-            self.held = held;
-            return Ok(input.len());
-        };
-        Ok(used - before)
+        if let Some(used) = self.parse_head(&held)? {
+            return Ok(used - before);
+        }
+        self.held = held;
+        self.held_back(input.len())
     }
 
-    fn hold(&mut self, input: &[u8], limit: usize) -> Result<(), Flaw> {
-        if self.held.len() + input.len() > limit {
+    /// All of the input is held, and no more than a head may have.
+    fn held_back(&self, input: usize) -> Result<usize, Flaw> {
+        if self.held.len() > self.bounds.head_bytes {
             return Err(Flaw::HeadTooLarge);
         }
-        self.held.extend_from_slice(input);
-        Ok(())
+        Ok(input)
     }
 
     /// Parses a head if it is whole: how many bytes it has.
@@ -220,6 +218,7 @@ impl ResponseReader {
         });
         self.headers = HeaderLines::received(&bytes[lines..used]);
         let bodiless = self.to_head || matches!(status.as_u16(), 204 | 304);
+        let framing_announces = framing.coded || framing.length.is_some_and(|length| length > 0);
         self.state = match framing {
             _ if bodiless => State::Done,
             Framing { chunked: true, .. } => State::ChunkSize,
@@ -239,7 +238,9 @@ impl ResponseReader {
             } => State::Length(length as usize),
             Framing { .. } => State::UntilClose,
         };
-        self.keep_alive &= self.state != State::UntilClose;
+        // A 204 that announces a body may be followed by one, which would become the answer to the next request.
+        let contradicts = status == StatusCode::NO_CONTENT && framing_announces;
+        self.keep_alive &= self.state != State::UntilClose && !contradicts;
         Ok(Some(used))
     }
 

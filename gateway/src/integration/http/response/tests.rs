@@ -132,8 +132,16 @@ fn chunks_frame_the_body() {
 #[test]
 fn some_answers_have_no_body_and_some_end_with_the_connection() {
     check(
-        "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
         Ok((204, "Content-Length", "", true)),
+    );
+    check(
+        "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+        Ok((204, "Content-Length", "", false)),
+    );
+    check(
+        "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+        Ok((204, "Transfer-Encoding", "", false)),
     );
     check("HTTP/1.1 304 Not Modified\r\n\r\n", Ok((304, "", "", true)));
     check(
