@@ -40,9 +40,9 @@ fn a_route_is_selected_without_a_copy_of_the_message() {
 fn a_request_is_built_with_few_allocations() {
     let connection = connection();
     for (name, integration, most) in [
-        ("HTTP_PROXY", http_proxy(), 27),
-        ("HTTP_PROXY, four parameters", mapped(), 46),
-        ("AWS_PROXY", aws_proxy(), 15),
+        ("HTTP_PROXY", http_proxy(), 4),
+        ("HTTP_PROXY, four parameters", mapped(), 20),
+        ("AWS_PROXY", aws_proxy(), 12),
     ] {
         let stage = stage(EXPRESSIONS[0].1, integration);
         let body = message(91);
