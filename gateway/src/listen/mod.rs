@@ -22,12 +22,15 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use crate::node::Drain;
 use crate::observe::Observe;
 
 /// How long accepting rests when the system has no descriptor or memory to give.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The log hears of such rests this often; anybody who can open many sockets may cause one after another.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
 
 /// Accepts until draining begins. A place within the budget is taken first, so that a full gateway leaves newcomers
 /// in the kernel's queue and keeps descriptors for its backends.
@@ -42,6 +45,7 @@ async fn accept_loop<F, Done>(
     Done: Future<Output = ()> + Send + 'static,
 {
     let accepting = async {
+        let mut complaints = Complaints::default();
         loop {
             let place = if let Some(place) = budget.try_take() {
                 place
@@ -56,7 +60,10 @@ async fn accept_loop<F, Done>(
                 Err(error) => {
                     drop(place);
                     if !is_of_one_connection(&error) {
-                        tracing::warn!("accepting pauses: {error}");
+                        if let Some(left_out) = complaints.admit(Instant::now()) {
+                            let left_out = (left_out > 0).then_some(left_out);
+                            tracing::warn!(left_out, "accepting pauses: {error}");
+                        }
                         observe.metrics.accept_paused();
                         tokio::time::sleep(PAUSE).await;
                     }
@@ -70,6 +77,25 @@ async fn accept_loop<F, Done>(
     }
 }
 
+/// Lines about one listener's pauses: some are written, the rest are counted.
+#[derive(Debug, Default)]
+struct Complaints {
+    last: Option<Instant>,
+    left_out: u64,
+}
+
+impl Complaints {
+    /// How many lines were left out before this one; `None` where this one is left out too.
+    fn admit(&mut self, now: Instant) -> Option<u64> {
+        if self.last.is_some_and(|last| now < last + COMPLAINT_EVERY) {
+            self.left_out += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
 /// Errors that concern only the connection that was being accepted.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
@@ -78,4 +104,19 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_pauses_is_counted_and_not_written() {
+        let mut complaints = Complaints::default();
+        let begun = Instant::now();
+        let written = (0..199).filter(|n| complaints.admit(begun + PAUSE * *n).is_some());
+        assert_eq!(written.count(), 1);
+        assert_eq!(complaints.admit(begun + COMPLAINT_EVERY), Some(198));
+        assert_eq!(complaints.admit(begun + COMPLAINT_EVERY * 2), Some(0));
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use dashmap::DashMap;
 use gateway_core::call::Connection;
 use gateway_core::id::{ConnectionId, IdHasher};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Outlet, StageSlot};
 
@@ -21,16 +22,25 @@ pub struct LiveConnection {
     pub stage: Arc<StageSlot>,
     /// Messages at the backend.
     in_flight: AtomicU32,
+    /// The socket's place among the descriptors. Below `outlet`, since fields are dropped in their order: the place is
+    /// free once the socket is closed, whoever held it last, and not before.
+    _place: OwnedSemaphorePermit,
 }
 
 impl LiveConnection {
-    /// A connection whose handshake is under way.
-    pub fn new(connection: Arc<Connection>, outlet: Outlet, stage: Arc<StageSlot>) -> Arc<Self> {
+    /// A connection whose handshake is under way. `place` is given back when its socket is.
+    pub fn new(
+        connection: Arc<Connection>,
+        outlet: Outlet,
+        stage: Arc<StageSlot>,
+        place: OwnedSemaphorePermit,
+    ) -> Arc<Self> {
         Arc::new(Self {
             connection,
             outlet,
             stage,
             in_flight: AtomicU32::new(0),
+            _place: place,
         })
     }
 

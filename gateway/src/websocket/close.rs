@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_core::session::CloseCause;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::WebSocketDoor;
 use crate::env;
@@ -22,14 +21,13 @@ pub(super) async fn end(
     live: Arc<LiveConnection>,
     cause: CloseCause,
     mut guard: Guard,
-    permit: OwnedSemaphorePermit,
 ) {
     guard.end();
     door.observe.metrics.closed(&cause);
     tracing::debug!(connection = %live.connection.id, code = cause.code(), cause = cause.name(), "closed");
     let (connection, slot) = (Arc::clone(&live.connection), Arc::clone(&live.stage));
-    // The descriptor goes now; the backend may be long in hearing of it.
-    drop((live, permit));
+    // The descriptor goes as soon as the peer has had its time to read; the backend may be long in hearing of it.
+    drop(live);
     let end = End {
         connection,
         cause,

@@ -107,7 +107,7 @@ impl WebSocketDoor {
             limits.max_queue_bytes,
             limits.hold_push_during_connect,
         );
-        let live = LiveConnection::new(Arc::clone(&connection), outlet, Arc::clone(&slot));
+        let live = LiveConnection::new(Arc::clone(&connection), outlet, Arc::clone(&slot), permit);
         let mut guard = self.drain.begin();
         self.node.sessions.insert(&live);
 
@@ -134,10 +134,10 @@ impl WebSocketDoor {
                         respond::to_bytes(&respond::refusal(&leaving)),
                     )
                     .await;
-                    return close::end(&self, live, CloseCause::Shutdown, guard, permit).await;
+                    return close::end(&self, live, CloseCause::Shutdown, guard).await;
                 }
                 // The socket gets a task of its own, so that nothing of the handshake stays in memory.
-                session::spawn(self, live, rest, guard, permit);
+                session::spawn(self, live, rest, guard);
             }
             Err(response) => {
                 self.node.sessions.remove(&connection.id);

@@ -192,3 +192,52 @@ async fn without_file_descriptors_those_connected_are_still_served() {
         one.abort();
     }
 }
+
+/// One of many that come, say goodbye at once and keep their side of TCP open, again and again.
+async fn come_and_leave_half(handshake: Handshake, left: LetIn) {
+    loop {
+        match handshake.clone().exchange().await {
+            Some((mut stream, answer, _)) if answer.status == 101 => {
+                let _ = stream.write_all(&frame(0x88, b"")).await;
+                left.lock().unwrap().push(stream);
+            }
+            _ => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+// A socket that was said goodbye to is a descriptor until it is closed: its place is nobody else's before.
+#[tokio::test]
+async fn sockets_that_linger_after_their_close_leave_the_backends_their_descriptors() {
+    let calm = Calm::turn().await;
+    let backend = App::backend().await;
+    let gateway = GatewayCommand::new(BINARY, &App::yaml(&backend, "", ""))
+        .open_files(256)
+        .start()
+        .await;
+    let mut quiet = gateway.connect("/dev").await;
+    let left = LetIn::default();
+    let leaving: Vec<_> = (0..30)
+        .map(|_| tokio::spawn(come_and_leave_half(gateway.handshake("/dev"), left.clone())))
+        .collect();
+    let mut waits = Vec::new();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(6) {
+        let asked = Instant::now();
+        only_the_echo_comes_back(&mut quiet, "meanwhile").await;
+        waits.push(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for one in leaving {
+        one.abort();
+    }
+    // All places twice over, so that the first ones came free and the last ones did so too early or in time.
+    let came = left.lock().unwrap().len();
+    assert!(came > 320, "no more than {came} came");
+    assert!(!gateway.log().contains("os error 24"), "out of descriptors");
+    let (slow, lag) = (percentile(&waits, 100), calm.lag());
+    assert!(
+        slow <= Duration::from_millis(500) + lag,
+        "echoes took {slow:?}; timers here were {lag:?} late"
+    );
+}

@@ -21,7 +21,6 @@ use gateway_core::failure::Failure;
 use gateway_core::live::LiveRoute;
 use gateway_core::resource::Limits;
 use gateway_core::session::{CloseCause, Due, Facts, Received, Session};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
 use super::message::Message;
@@ -49,7 +48,6 @@ pub(super) fn spawn(
     live: Arc<LiveConnection>,
     rest: Vec<u8>,
     guard: Guard,
-    permit: OwnedSemaphorePermit,
 ) {
     tokio::spawn(async move {
         let cause = {
@@ -60,7 +58,7 @@ pub(super) fn spawn(
             Box::pin(socket.conclude(&cause)).await;
             cause
         };
-        close::end(&door, live, cause, guard, permit).await;
+        close::end(&door, live, cause, guard).await;
     });
 }
 

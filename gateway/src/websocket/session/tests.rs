@@ -131,14 +131,14 @@ async fn open(
     door.node.store.register(record).await.unwrap();
     let id = connection.id;
     let outlet = Outlet::new(Wire::Plain(socket), 1024, false);
-    let live = LiveConnection::new(connection, outlet, Arc::clone(slot));
+    let permit = Arc::clone(places).try_acquire_owned().unwrap();
+    let live = LiveConnection::new(connection, outlet, Arc::clone(slot), permit);
     let mut guard = door.drain.begin();
     door.node.sessions.insert(&live);
     guard.owe();
     door.observe.metrics.opened();
     assert!(live.outlet.open(bytes::Bytes::from_static(b"101")));
-    let permit = Arc::clone(places).try_acquire_owned().unwrap();
-    spawn(Arc::clone(door), live, Vec::new(), guard, permit);
+    spawn(Arc::clone(door), live, Vec::new(), guard);
     let mut client = client.unwrap();
     client.read_exact(&mut [0; 3]).await.unwrap();
     (client, id)
@@ -190,7 +190,11 @@ async fn a_panic_in_one_connection_ends_it_in_order_and_no_other() {
     assert!(told.contains(&harmed_id.to_string()), "{told}");
     assert!(told.contains("x-wiregate-disconnect-code: 1011"), "{told}");
     assert!(door.node.sessions.find(&harmed_id).is_none());
-    assert_eq!(places.available_permits(), 1);
+    // Its descriptor is open for as long as it may still read, and so its place is not another's yet.
+    assert_eq!(places.available_permits(), 0);
+    drop(harmed);
+    let freed = tokio::time::timeout(Duration::from_secs(20), places.acquire()).await;
+    drop(freed.expect("its place is free").unwrap());
     assert_eq!(errors.lock().unwrap().len(), 1, "{errors:?}");
     assert_eq!(metric(&door, "wiregate_panics_total"), 1);
     assert_eq!(
