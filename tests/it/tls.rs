@@ -1,6 +1,6 @@
 //! TLS on the clients' port: the same WebSockets and the same `@connections`, encrypted; `certificate.rs` has what it is set up with.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use harness::{Authority, Issued, PATIENCE, SecureStream, Signer, eventually, secure};
@@ -472,4 +472,44 @@ async fn a_drain_closes_encrypted_sockets_too() {
     assert_eq!(next(&mut client).await, None);
     let exit = app.gateway.wait_exit(PATIENCE).await;
     assert_eq!(exit.code, Some(0), "{exit:?}");
+}
+
+// wss:// where there is no TLS: a browser says nothing but "failed", and must not wait for that.
+#[tokio::test]
+async fn a_client_that_begins_with_tls_where_there_is_none_is_refused_at_once() {
+    let app = App::start().await;
+    let authority = Authority::new();
+    let tcp = TcpStream::connect(app.gateway.public()).await.unwrap();
+    let begun = Instant::now();
+    let refused = secure(
+        &authority.client(&[&rustls::version::TLS13, &rustls::version::TLS12], &[]),
+        tcp,
+    )
+    .await;
+    let why = refused.expect_err("no TLS").to_string();
+    assert!(why.contains("HandshakeFailure"), "{why}");
+    // An unfinished handshake is cut off after 10 s.
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let mut stream = TcpStream::connect(app.gateway.public()).await.unwrap();
+    stream.write_all(b"\x16").await.unwrap();
+    let mut alert = Vec::new();
+    stream.read_to_end(&mut alert).await.unwrap();
+    assert_eq!(alert, b"\x15\x03\x03\x00\x02\x02\x28");
+    let log = eventually("the log says why", async || {
+        let log = app.gateway.log();
+        log.contains("server.tls").then_some(log)
+    })
+    .await;
+    assert!(log.contains("no TLS on this port"), "{log}");
+    let counted = "wiregate_refused_handshakes_total";
+    assert_eq!(app.gateway.metric(counted).await, Some(2.0));
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(app.gateway.public()).await.unwrap();
+        stream.write_all(b"\x16\x03\x01").await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+    assert_eq!(app.gateway.metric(counted).await, Some(102.0));
+    let lines = app.gateway.log().matches("server.tls").count();
+    assert!((1..=30).contains(&lines), "{lines} lines");
 }

@@ -33,6 +33,15 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 /// A head, and all bytes read so far.
 type ReadHead = (Head, Vec<u8>);
 
+/// Why no head could be read, and what its sender is told.
+type Unreadable = (Failure, Bytes);
+
+/// A broken head is answered in HTTP.
+fn in_http(failure: Failure) -> Unreadable {
+    let answer = respond::to_bytes(&respond::refusal(&failure));
+    (failure, answer)
+}
+
 /// One worker's share of the public port.
 #[derive(Debug)]
 pub struct PublicListener {
@@ -83,10 +92,9 @@ impl PublicListener {
             return;
         };
         let (head, bytes) = match read {
-            Err(failure) => {
+            Err((failure, answer)) => {
                 self.write_refusal(&failure, peer);
-                let response = respond::to_bytes(&respond::refusal(&failure));
-                let _ = tokio::time::timeout(LAST_WORD, send_last(&socket, response)).await;
+                let _ = tokio::time::timeout(LAST_WORD, send_last(&socket, answer)).await;
                 return;
             }
             Ok(read) => read,
@@ -125,7 +133,7 @@ impl PublicListener {
         &self,
         socket: TcpStream,
         peer: SocketAddr,
-    ) -> Option<(Wire, Result<ReadHead, Failure>)> {
+    ) -> Option<(Wire, Result<ReadHead, Unreadable>)> {
         let offer = self.tls.load();
         let mut wire = Wire::Plain(socket);
         let mut bytes = Vec::with_capacity(1024);
@@ -142,8 +150,13 @@ impl PublicListener {
                     return None;
                 }
             }
-            if let (Wire::Plain(_), Some(offer), 0) = (&wire, &offer, seen) {
+            if let (Wire::Plain(_), 0) = (&wire, seen) {
                 if bytes[0] == tls::HANDSHAKE {
+                    let Some(offer) = &offer else {
+                        let failure =
+                            Failure::BadRequest("no TLS on this port: server.tls is not set");
+                        return Some((wire, Err((failure, Bytes::from_static(tls::REFUSAL)))));
+                    };
                     let Wire::Plain(socket) = wire else {
                         return None;
                     };
@@ -151,8 +164,9 @@ impl PublicListener {
                     wire = Wire::secured(socket, Arc::clone(&offer.config), received).ok()?;
                     continue;
                 }
-                if offer.required {
-                    return Some((wire, Err(Failure::BadRequest("This port speaks TLS only"))));
+                if offer.as_ref().is_some_and(|offer| offer.required) {
+                    let failure = Failure::BadRequest("This port speaks TLS only");
+                    return Some((wire, Err(in_http(failure))));
                 }
             }
             // Parsing each time from the start would let one-byte packets cost the square of a head; a head ends with
@@ -166,7 +180,7 @@ impl PublicListener {
                 match Head::parse(&bytes) {
                     Ok(None) => {}
                     Ok(Some(head)) => return Some((wire, Ok((head, bytes)))),
-                    Err(failure) => return Some((wire, Err(failure))),
+                    Err(failure) => return Some((wire, Err(in_http(failure)))),
                 }
             }
         }

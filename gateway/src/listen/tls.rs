@@ -12,6 +12,9 @@ use crate::config::{Identity, Tls};
 
 /// First byte of a TLS record that carries a handshake (RFC 8446 §5.1), and of no HTTP request.
 pub(super) const HANDSHAKE: u8 = 0x16;
+/// The record that refuses a hello where there is no TLS: a fatal alert, handshake_failure (RFC 8446 §6.2). Clients
+/// understand it before any keys are agreed upon.
+pub(super) const REFUSAL: &[u8] = &[0x15, 3, 3, 0, 2, 2, 40];
 
 /// What the port offers now; nothing where TLS is not set up.
 #[derive(Debug, Default)]
