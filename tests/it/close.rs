@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Frame, RawSocket, Table, frame};
+use harness::{Frame, Gate, RawSocket, Table, frame};
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -311,4 +311,25 @@ async fn a_client_that_sends_on_after_its_close_is_not_heard() {
     let told = app.backend.next("/disconnect").await;
     assert_eq!(told.wiregate("disconnect-code"), "1000");
     assert!(app.backend.requests("/sendmessage").is_empty());
+}
+
+#[tokio::test]
+async fn a_close_that_was_read_behind_a_full_queue_is_not_waited_for() {
+    let app = App::with("limits: { concurrency: 1 }").await;
+    let gate = Gate::shut();
+    app.backend.hold("/echo", &gate);
+    let mut client = RawSocket::open(app.gateway.handshake("/dev")).await;
+    let id = app.backend.next("/connect").await.connection_id();
+    // More than may wait, in one write; nothing is read while they do.
+    let mut said = frame(0x81, br#"{"action":"echo"}"#).repeat(100);
+    said.extend(frame(0x88, b""));
+    assert!(client.send(&said).await);
+    app.backend.next("/echo").await;
+    assert_eq!(app.gateway.delete(&id).await.status, 204);
+    assert_eq!(client.next_close().await, Some(1000));
+    // Without a close of the client's it would be 3 s.
+    assert!(client.ends_within(Duration::from_secs(2)).await);
+    gate.open();
+    let told = app.backend.next("/disconnect").await;
+    assert_eq!(told.connection_id(), id);
 }

@@ -88,17 +88,10 @@ impl Socket<'_> {
     async fn await_close(&mut self) {
         let socket = self.live.outlet.socket();
         let limits = codec_limits(&self.deployed.live.limits);
-        let mut scratch = vec![0; 4096];
+        // A close frame may have been read long ago, behind more messages than there was room for.
+        let mut scratch = std::mem::take(&mut self.backlog);
+        let mut n = scratch.len();
         loop {
-            if socket.readable().await.is_err() {
-                return;
-            }
-            let n = match socket.try_read(&mut scratch) {
-                Ok(0) => return,
-                Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(_) => return,
-            };
             let mut used = 0;
             loop {
                 match self.decoder.decode(&mut scratch[used..n], &limits) {
@@ -107,6 +100,16 @@ impl Socket<'_> {
                     Ok((more, Some(_))) => used += more,
                 }
             }
+            scratch.resize(4096, 0);
+            if socket.readable().await.is_err() {
+                return;
+            }
+            n = match socket.try_read(&mut scratch) {
+                Ok(0) => return,
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(_) => return,
+            };
         }
     }
 
