@@ -54,18 +54,13 @@ impl Signer {
         body: &[u8],
     ) -> Vec<(String, String)> {
         let stamp = amz_date(self.at);
-        let date = &stamp[..8];
         let signed = self.signed_headers();
-        let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
+        let scope = self.scope(&stamp[..8]);
         let to_sign = self.string_to_sign(&self.canonical(method, host, raw_path, body));
-        let secret = format!("AWS4{}", self.credentials.secret_access_key);
-        let key = [date, &self.region, &self.service, "aws4_request"]
-            .iter()
-            .fold(secret.into_bytes(), |key, part| mac(&key, part));
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed}, Signature={}",
             self.credentials.access_key_id,
-            hex(&mac(&key, &to_sign)),
+            self.signature(&to_sign),
         );
         let mut headers = vec![
             ("X-Amz-Date".to_owned(), stamp),
@@ -75,6 +70,33 @@ impl Signer {
             headers.push(("X-Amz-Security-Token".to_owned(), token.clone()));
         }
         headers
+    }
+
+    /// The query that signs this request, as a URL that may be handed on for so many seconds.
+    pub fn presign(
+        &self,
+        method: &str,
+        host: &str,
+        raw_path: &str,
+        body: &[u8],
+        expires: u64,
+    ) -> String {
+        let stamp = amz_date(self.at);
+        let scope = self.scope(&stamp[..8]);
+        let credential = format!("{}/{scope}", self.credentials.access_key_id).replace('/', "%2F");
+        let token = self.credentials.session_token.as_ref();
+        let token = token.map_or_else(String::new, |t| format!("&X-Amz-Security-Token={t}"));
+        // Sorted by name, as it is signed.
+        let query = format!(
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={stamp}&X-Amz-Expires={expires}{token}&X-Amz-SignedHeaders=host"
+        );
+        let canonical = format!(
+            "{method}\n{}\n{query}\nhost:{host}\n\nhost\n{}",
+            encode_path(raw_path),
+            hex(&Sha256::digest(body)),
+        );
+        let signature = self.signature(&self.string_to_sign(&canonical));
+        format!("{query}&X-Amz-Signature={signature}")
     }
 
     /// What is hashed: the canonical request.
@@ -93,14 +115,22 @@ impl Signer {
     /// What is signed.
     pub fn string_to_sign(&self, canonical: &str) -> String {
         let stamp = amz_date(self.at);
-        let scope = format!(
-            "{}/{}/{}/aws4_request",
-            &stamp[..8],
-            self.region,
-            self.service
-        );
+        let scope = self.scope(&stamp[..8]);
         let hash = hex(&Sha256::digest(canonical));
         format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hash}")
+    }
+
+    fn scope(&self, date: &str) -> String {
+        format!("{date}/{}/{}/aws4_request", self.region, self.service)
+    }
+
+    fn signature(&self, to_sign: &str) -> String {
+        let stamp = amz_date(self.at);
+        let secret = format!("AWS4{}", self.credentials.secret_access_key);
+        let key = [&stamp[..8], &self.region, &self.service, "aws4_request"]
+            .iter()
+            .fold(secret.into_bytes(), |key, part| mac(&key, part));
+        hex(&mac(&key, to_sign))
     }
 
     fn signed_headers(&self) -> &'static str {

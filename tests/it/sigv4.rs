@@ -392,3 +392,65 @@ async fn without_credentials_nobody_can_push_through_the_clients_listener() {
     assert_eq!(send(&app, &signer, &path, &path).await.status, 403);
     only_the_echo_comes_back(&mut client, "nothing else was delivered").await;
 }
+
+// What presigners make: the signature in the query, and a URL that works for a while without any header.
+#[tokio::test]
+async fn a_presigned_url_may_be_used_until_it_expires_and_only_as_it_was_signed() {
+    let (app, _secret) = guarded().await;
+    let (mut client, id) = app.connect().await;
+    let good = Signer::new(KEY, SECRET);
+    let host = app.gateway.public().to_string();
+    let path = format!("/dev/@connections/{}", id.replace('=', "%3D"));
+    let ago = |seconds| Signer {
+        at: good.at - Duration::from_secs(seconds),
+        ..good.clone()
+    };
+    let url = |signer: &Signer, method: &str, body: &str, expires: u64| {
+        let query = signer.presign(method, &host, &path, body.as_bytes(), expires);
+        format!("{path}?{query}")
+    };
+    let post = async |url: &str, body: &str| {
+        let request = Request::post(app.gateway.public(), url, body);
+        request.send().await
+    };
+    let mut table = Table::about("presigned URLs");
+    for (name, signer, expires) in [
+        ("now", &good, 60),
+        // Older than a signature in a header may be.
+        ("ten minutes old, good for an hour", &ago(600), 3600),
+    ] {
+        let answer = post(&url(signer, "POST", name, expires), name).await;
+        table.row(name, answer.status, 200);
+        if answer.status == 200 {
+            table.row(name, client.next_text().await, name.to_owned());
+        }
+    }
+    let get = url(&good, "GET", "", 60);
+    let answer = Request::get(app.gateway.public(), &get).send().await;
+    table.row("GET", answer.status, 200);
+
+    let right = url(&good, "POST", "hello", 60);
+    let expired = url(&ago(600), "POST", "hello", 60);
+    let wrong = url(&Signer::new(KEY, "wrong"), "POST", "hello", 60);
+    let longer = right.replace("X-Amz-Expires=60", "X-Amz-Expires=600");
+    let unsigned = right.split_once("&X-Amz-Signature").unwrap().0;
+    let invalid = "InvalidSignatureException";
+    for (name, url, body, kind) in [
+        ("expired", &*expired, "hello", invalid),
+        ("a wrong secret", &wrong, "hello", invalid),
+        ("another body", &right, "other", invalid),
+        ("for another method", &get, "", invalid),
+        ("made to last longer", &longer, "hello", invalid),
+        (
+            "without its signature",
+            unsigned,
+            "hello",
+            "IncompleteSignatureException",
+        ),
+    ] {
+        let answer = post(url, body).await;
+        table.row(name, answer.status, 403);
+        table.row(name, answer.header("x-amzn-errortype"), Some(kind));
+    }
+    only_the_echo_comes_back(&mut client, "nothing else was delivered").await;
+}
