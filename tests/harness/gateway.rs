@@ -249,6 +249,11 @@ impl Gateway {
         fs::rename(&next, &self.config).expect("the new file takes the old one's place");
     }
 
+    /// Its process id, for a script that ends it.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by name: `TERM`, `HUP`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("sh")

@@ -44,6 +44,7 @@ async fn two_people_chat_in_two_windows() {
     let chat = start_chat(&place.address().to_string(), &gateway.ws_url("/dev")).await;
     let mut script = Command::new("node");
     script.env("PAGE", place.url("/")).env("CHROMIUM", CHROMIUM);
+    script.env("GATEWAY", gateway.process().to_string());
     succeeds(script.arg(tool("sdk/chat.mjs"))).await;
     drop(chat);
 }

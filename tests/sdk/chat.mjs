@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
-const { PAGE, CHROMIUM = '/usr/bin/chromium' } = process.env;
+const { PAGE, GATEWAY, CHROMIUM = '/usr/bin/chromium' } = process.env;
 
 const browser = await chromium.launch({
   executablePath: CHROMIUM,
@@ -96,6 +96,16 @@ try {
   // A window that is closed leaves the room.
   await bob.page.context().close();
   await counts(ada.page, 1);
+
+  // The gateway stops: the page says so, and that it tries again.
+  const banner = at(ada.page, 'reconnect-banner');
+  assert.equal(await banner.isVisible(), false);
+  process.kill(Number(GATEWAY), 'SIGTERM');
+  await until('the banner is there', async () => banner.isVisible());
+  await shows(ada.page, 'reconnect-countdown', 'Reconnecting');
+  await until('the status is no longer open', async () => ['waiting', 'connecting'].includes(
+    await at(ada.page, 'connection-status').getAttribute('data-state'),
+  ));
   for (const { errors } of [ada, bob, eve]) assert.deepEqual(errors, []);
   console.log('ok');
 } finally {
