@@ -66,6 +66,9 @@ pub enum Failure {
     /// The backend's connection broke, or what it sent was not HTTP.
     #[error("backend connection broke: {0}")]
     NetworkError(String),
+    /// The backend answered that it takes a `$disconnect` some other time: 429, 502, 503 or 504.
+    #[error("the backend answered {0}")]
+    NotNow(u16),
     /// The backend did not answer within the integration's timeout.
     #[error("backend did not answer in time")]
     IntegrationTimeout,
@@ -167,7 +170,7 @@ impl Failure {
             | Self::Unreachable(_)
             | Self::NotInvocable(_)
             | Self::Internal(_) => (500, INTERNAL, "InternalServerErrorException"),
-            Self::NetworkError(_) => (
+            Self::NetworkError(_) | Self::NotNow(_) => (
                 504,
                 "Network error communicating with endpoint",
                 "InternalServerErrorException",
@@ -238,6 +241,7 @@ impl Failure {
             Self::Configuration(_) => "API_CONFIGURATION_ERROR",
             Self::Unreachable(_)
             | Self::NetworkError(_)
+            | Self::NotNow(_)
             | Self::FunctionError(_)
             | Self::MalformedResult(_)
             | Self::NotInvocable(_) => "INTEGRATION_FAILURE",
@@ -263,6 +267,7 @@ impl Failure {
             Self::Configuration(_) | Self::NotInvocable(_) => Fault::Configuration,
             Self::Unreachable(_)
             | Self::NetworkError(_)
+            | Self::NotNow(_)
             | Self::IntegrationTimeout
             | Self::FunctionError(_)
             | Self::MalformedResult(_) => Fault::Backend,
@@ -278,6 +283,7 @@ impl Failure {
             self,
             Self::Unreachable(_)
                 | Self::NetworkError(_)
+                | Self::NotNow(_)
                 | Self::IntegrationTimeout
                 | Self::Throttled
                 | Self::Overloaded(_)
@@ -546,6 +552,7 @@ mod tests {
             Fault::Backend,
             true,
         );
+        check_class(&F::NotNow(503), "INTEGRATION_FAILURE", Fault::Backend, true);
         check_class(
             &F::FunctionError(why()),
             "INTEGRATION_FAILURE",

@@ -120,6 +120,54 @@ async fn one_end_that_its_backend_never_takes_keeps_no_other_waiting() {
     assert_eq!(events.len(), 1, "{events:?}");
 }
 
+/// So many connections ended and their backend refuses to hear of each; whose they are.
+async fn stuck(app: &App, count: usize) -> BTreeSet<String> {
+    let (clients, ids) = connect(app, count).await;
+    let refused = ids.clone();
+    app.backend.on("/disconnect", move |told| {
+        let stuck = refused.contains(&told.connection_id());
+        Answer::status(if stuck { 503 } else { 200 })
+    });
+    end(app, clients, count).await;
+    // Long enough for the pauses to have grown to their full length.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    ids
+}
+
+#[tokio::test]
+async fn many_ends_that_their_backend_never_takes_keep_no_later_one_waiting() {
+    let app = App::start().await;
+    let never = stuck(&app, 20).await;
+    for _ in 0..3 {
+        let (clients, ids) = connect(&app, 1).await;
+        drop(clients);
+        within(Duration::from_secs(2), "a later end is told", async || {
+            told(&app.backend).is_superset(&ids).then_some(())
+        })
+        .await;
+    }
+    let (before, began) = (app.backend.requests("/disconnect").len(), Instant::now());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let attempts = app.backend.requests("/disconnect").len() - before;
+    // The pauses begin anew after the last that was taken, with a handful each half second at most.
+    let most = began.elapsed().as_millis() as usize / 500 + 30;
+    assert!(attempts <= most, "{attempts} attempts in three seconds");
+    assert!(told(&app.backend).is_superset(&never));
+}
+
+#[tokio::test]
+async fn a_drain_tells_all_ends_but_those_that_their_backend_never_takes() {
+    let mut app = App::with_server("server: { drainTimeout: 5s }", "").await;
+    let (clients, healthy) = connect(&app, 50).await;
+    stuck(&app, 20).await;
+    app.gateway.signal("TERM");
+    let exit = app.gateway.wait_exit(Duration::from_secs(15)).await;
+    drop(clients);
+    assert!(told(&app.backend).is_superset(&healthy));
+    assert_eq!(exit.code, Some(1), "{}", exit.stderr);
+    assert!(exit.stderr.contains("undelivered=20"), "{}", exit.stderr);
+}
+
 #[tokio::test]
 async fn more_ends_than_may_wait_are_given_up_and_counted_and_a_drain_says_what_it_leaves() {
     let server = "server: { maxOwedDisconnects: 5, drainTimeout: 1s }";

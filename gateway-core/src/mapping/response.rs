@@ -174,9 +174,7 @@ pub fn disconnect(answer: &BackendAnswer) -> Result<(), Failure> {
         BackendAnswer::Http {
             status: status @ (429 | 502 | 503 | 504),
             ..
-        } => Err(Failure::NetworkError(format!(
-            "the backend answered {status}"
-        ))),
+        } => Err(Failure::NotNow(*status)),
         _ => Ok(()),
     }
 }

@@ -42,18 +42,19 @@ impl WebSocketDoor {
 
     async fn deliver(self: &Arc<Self>, slot: &Arc<StageSlot>, attempt: Attempt) {
         let telling = self.tell(slot, &attempt.end);
-        let failure = match self.contain(&attempt.end.connection.id, telling).await {
-            Ok(Err(failure)) if failure.is_transient() => Some(failure),
-            Ok(_) => None,
-            // The end is still owed, and the pauses keep it from spinning.
-            Err(Panicked) => Some(Failure::Internal("telling it panicked".to_owned())),
-        };
-        if let Some(failure) = failure {
-            let lost = self.owed.failed(slot, attempt, &failure);
-            self.give_up(lost).await;
-        } else {
-            let end = self.owed.told(slot, attempt);
-            self.forget(&end).await;
+        match self.contain(&attempt.end.connection.id, telling).await {
+            Ok(Err(failure)) if failure.is_transient() => {
+                let lost = self.owed.failed(slot, attempt, &failure);
+                self.give_up(lost).await;
+            }
+            Ok(_) => {
+                let end = self.owed.told(slot, attempt);
+                self.forget(&end).await;
+            }
+            Err(Panicked) => {
+                let lost = self.owed.panicked(slot, attempt);
+                self.give_up(lost).await;
+            }
         }
         self.tell_owed(slot);
     }

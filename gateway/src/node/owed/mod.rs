@@ -1,13 +1,16 @@
 //! The `$disconnect`s that are owed: kept until a backend took them, paced by how it fares, bounded.
 //!
 //! One line for each stage, since all ends of a stage go to one integration, that of its `$disconnect` route. A line
-//! is of the whole process: a backend that is down is probed once, not by every worker.
+//! is of the whole process: a backend that is down is probed once, not by every worker. An end that its backend refuses
+//! waits by itself; whether the backend fails as a whole is [`Pace`]'s to say.
 
+mod note;
 mod pace;
+mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gateway_core::call::Connection;
@@ -16,10 +19,16 @@ use gateway_core::session::CloseCause;
 
 use super::{Guard, StageSlot};
 use crate::env;
+use note::Note;
 use pace::{Pace, Start};
+use queue::{Past, Queue, Waiting};
 
 /// Milliseconds between two log lines about the same trouble.
 const SAY_AGAIN: u64 = 30_000;
+/// The log hears of an end that was refused so often: not of a backend that was full for a moment.
+const OFTEN: u8 = 5;
+/// An end whose telling panicked so often is given up: the defect is ours, and no backend mends it.
+const MOST_PANICS: u8 = 3;
 
 /// An end of which a backend has not heard. 64 bytes, and the connection's facts behind the `Arc`: with a usual
 /// `User-Agent`, and the store's entry for it, about 500.
@@ -40,6 +49,7 @@ pub struct End {
 pub struct Attempt {
     /// What is told.
     pub end: End,
+    past: Past,
     round: u32,
 }
 
@@ -76,21 +86,14 @@ struct Lines {
 #[derive(Debug)]
 struct Line {
     slot: Arc<StageSlot>,
-    /// In the order in which they came or were last tried: one that its backend never takes must not stand before
-    /// the others. Each with the time since when it waits.
-    waiting: VecDeque<(u64, End)>,
+    waiting: Queue,
     pace: Pace,
-    sleeping: bool,
+    /// When somebody comes again.
+    wakes: Option<u64>,
     /// When the log last heard that the backend fails.
     said: Option<u64>,
-}
-
-/// A line for the log, written once no lock is held.
-#[derive(Debug, PartialEq, Eq)]
-enum Note {
-    Failing { owed: usize, millis: u64 },
-    Recovered { owed: usize, millis: u64 },
-    GivenUp { count: usize },
+    /// When the log last heard that an end is refused.
+    said_refused: Option<u64>,
 }
 
 impl Owed {
@@ -108,7 +111,7 @@ impl Owed {
         let now = env::now();
         let (lost, note) = {
             let mut lines = self.lock();
-            lines.line(slot).waiting.push_back((now, end));
+            lines.line(slot).waiting.add(end, now);
             lines.waiting += 1;
             lines.shorten(self.most, now)
         };
@@ -123,34 +126,35 @@ impl Owed {
         let limit = limit(slot);
         let mut lines = self.lock();
         let line = lines.line(slot);
-        if line.waiting.is_empty() {
+        let Some(due) = line.waiting.due() else {
             return Next::Nothing;
-        }
+        };
         match line.pace.may_start(now, limit) {
             Start::Later => Next::Nothing,
-            Start::At(_) if line.sleeping => Next::Nothing,
-            Start::At(at) => {
-                line.sleeping = true;
-                Next::Sleep(at)
-            }
+            Start::At(at) => line.sleep(at.max(due)),
+            Start::Now if due > now => line.sleep(due),
             Start::Now => {
-                let Some((_, end)) = line.waiting.pop_front() else {
+                let next = if line.pace.failing_since().is_some() {
+                    line.waiting.probe(now)
+                } else {
+                    line.waiting.next(now)
+                };
+                let Some(Waiting { end, past, .. }) = next else {
                     return Next::Nothing;
                 };
-                if line.waiting.is_empty() && line.waiting.capacity() > 64 {
-                    // An outage is over; its room is given back.
-                    line.waiting = VecDeque::new();
-                }
                 let round = line.pace.start(now, env::chance());
                 lines.waiting -= 1;
-                Next::Tell(Attempt { end, round })
+                Next::Tell(Attempt { end, past, round })
             }
         }
     }
 
     /// The time that [`Next::Sleep`] named has come.
     pub fn awake(&self, slot: &Arc<StageSlot>) {
-        self.lock().line(slot).sleeping = false;
+        let now = env::now();
+        let mut lines = self.lock();
+        let wakes = &mut lines.line(slot).wakes;
+        *wakes = wakes.filter(|at| *at > now);
     }
 
     /// An end need not be told any more.
@@ -172,22 +176,49 @@ impl Owed {
     pub fn failed(
         &self,
         slot: &Arc<StageSlot>,
-        attempt: Attempt,
+        mut attempt: Attempt,
         failure: &Failure,
     ) -> Option<End> {
-        let now = env::now();
-        let (failing, (lost, given_up)) = {
+        let (now, chance) = (env::now(), env::chance());
+        let (trouble, (lost, given_up)) = {
             let mut lines = self.lock();
             let line = lines.line(slot);
-            line.waiting.push_back((now, attempt.end));
-            let failing = line.failed(attempt.round, now, env::chance());
+            // What went wrong with this one alone says nothing of the others.
+            let trouble = if matches!(failure, Failure::NotNow(_) | Failure::Internal(_)) {
+                line.refused(&mut attempt, now, chance)
+            } else {
+                line.failed(attempt.round, now, chance)
+            };
+            line.again(attempt, now, chance);
             lines.waiting += 1;
-            (failing, lines.shorten(self.most, now))
+            (trouble, lines.shorten(self.most, now))
         };
-        for note in failing.iter().chain(&given_up) {
+        for note in trouble.iter().chain(&given_up) {
             note.say(slot, Some(failure));
         }
         lost
+    }
+
+    /// Telling an end panicked. It is returned to be given up where that is nothing new, and else must be told again,
+    /// as by [`failed`](Self::failed).
+    pub fn panicked(&self, slot: &Arc<StageSlot>, mut attempt: Attempt) -> Option<End> {
+        attempt.past.panics += 1;
+        if attempt.past.panics < MOST_PANICS {
+            // Nothing was learnt of the backend, and its own pause keeps the end from spinning.
+            return self.failed(
+                slot,
+                attempt,
+                &Failure::Internal("telling it panicked".to_owned()),
+            );
+        }
+        self.lock().line(slot).pace.ended(attempt.round);
+        tracing::error!(
+            connection = %attempt.end.connection.id,
+            panics = attempt.past.panics,
+            "a $disconnect was given up, since telling it panicked each time: what this connection left behind must be \
+             cleared by other means"
+        );
+        Some(attempt.end)
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -214,10 +245,11 @@ impl Lines {
         }
         self.by_stage.entry(key).or_insert_with(|| Line {
             slot: Arc::clone(slot),
-            waiting: VecDeque::new(),
+            waiting: Queue::default(),
             pace: Pace::default(),
-            sleeping: false,
+            wakes: None,
             said: None,
+            said_refused: None,
         })
     }
 
@@ -229,9 +261,9 @@ impl Lines {
         let longest = self
             .by_stage
             .values_mut()
-            .filter(|line| !line.waiting.is_empty())
-            .min_by_key(|line| line.waiting.front().map(|(since, _)| *since));
-        let Some((_, end)) = longest.and_then(|line| line.waiting.pop_front()) else {
+            .filter_map(|line| Some((line.waiting.longest()?, line)))
+            .min_by_key(|(since, _)| *since);
+        let Some(end) = longest.and_then(|(_, line)| line.waiting.give_up()) else {
             return (None, None);
         };
         self.waiting -= 1;
@@ -260,15 +292,50 @@ impl Line {
 
     fn failed(&mut self, round: u32, now: u64, chance: f64) -> Option<Note> {
         self.pace.failed(round, now, chance);
+        self.say_failing(now)
+    }
+
+    fn refused(&mut self, attempt: &mut Attempt, now: u64, chance: f64) -> Option<Note> {
+        attempt.past.refusals = attempt.past.refusals.saturating_add(1);
+        let times = attempt.past.refusals;
+        // Not taken for another while it waits, and that is all that its address must do.
+        let whose = Arc::as_ptr(&attempt.end.connection).addr();
+        self.pace.refused(attempt.round, whose, now, chance);
+        self.say_failing(now).or_else(|| {
+            let due = times >= OFTEN && is_due(&mut self.said_refused, now);
+            let owed = self.waiting.len() + 1;
+            due.then_some(Note::Refused { owed, times })
+        })
+    }
+
+    /// It waits for another try, after a pause of its own where its backend has refused it.
+    fn again(&mut self, attempt: Attempt, now: u64, chance: f64) {
+        let Attempt { end, past, .. } = attempt;
+        let pause = pace::own_pause(past.refusals, chance);
+        let since = now;
+        self.waiting
+            .again(Waiting { end, since, past }, now + pause);
+    }
+
+    /// Somebody must come at that time, unless somebody comes sooner.
+    fn sleep(&mut self, until: u64) -> Next {
+        if self.wakes.is_some_and(|at| at <= until) {
+            return Next::Nothing;
+        }
+        self.wakes = Some(until);
+        Next::Sleep(until)
+    }
+
+    fn say_failing(&mut self, now: u64) -> Option<Note> {
         let since = self.pace.failing_since()?;
         is_due(&mut self.said, now).then(|| Note::Failing {
-            owed: self.waiting.len(),
+            owed: self.waiting.len() + 1,
             millis: now - since,
         })
     }
 
     fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.pace.is_idle() && !self.sleeping
+        self.waiting.len() == 0 && self.pace.is_idle() && self.wakes.is_none()
     }
 }
 
@@ -279,38 +346,4 @@ fn is_due(said: &mut Option<u64>, now: u64) -> bool {
         *said = Some(now);
     }
     due
-}
-
-impl Note {
-    fn say(&self, slot: &StageSlot, failure: Option<&Failure>) {
-        let deployed = slot.load();
-        let (api, stage) = (&*deployed.live.api_id, &*deployed.live.stage_name);
-        let route = deployed.live.disconnect_route();
-        let integration = route.and_then(|route| route.integration.as_ref());
-        let integration = integration.map(|integration| &*integration.integration_id);
-        match self {
-            Self::Failing { owed, millis } => tracing::warn!(
-                api,
-                stage,
-                integration,
-                owed,
-                failing_for_s = millis / 1000,
-                reason = failure.map(tracing::field::display),
-                "the backend does not take $disconnects; they are kept and told once it is back"
-            ),
-            Self::Recovered { owed, millis } => tracing::info!(
-                api,
-                stage,
-                integration,
-                owed,
-                failed_for_s = millis / 1000,
-                "the backend takes $disconnects again"
-            ),
-            Self::GivenUp { count } => tracing::error!(
-                count,
-                "$disconnects were given up, since more than server.maxOwedDisconnects wait for backends that fail or lag: \
-                 those that waited longest; what these connections left behind must be cleared by other means"
-            ),
-        }
-    }
 }

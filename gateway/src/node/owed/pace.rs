@@ -8,6 +8,9 @@ const FIRST_PAUSE: u64 = 100;
 /// Longest pause, in milliseconds. A backend that is back sees what it is owed within two seconds of its return; one
 /// call a second is nothing to one that is still down, however much it is owed.
 const MAX_PAUSE: u64 = 1000;
+/// So many different ends refused in a row, none taken in between, are no matter of these ends any more: the backend
+/// fails.
+const SEVERAL: usize = 5;
 
 /// What is known of the backend's health, and what follows from it. Times are milliseconds of one clock, chances are
 /// in 0..1.
@@ -21,6 +24,8 @@ pub(super) struct Pace {
     /// no news of the backend's health.
     round: u32,
     trouble: Option<Trouble>,
+    /// Different ends that were refused since one was last taken; fewer than [`SEVERAL`].
+    refused: Vec<usize>,
 }
 
 /// The backend fails.
@@ -50,6 +55,7 @@ impl Default for Pace {
             window: usize::MAX,
             round: 0,
             trouble: None,
+            refused: Vec::new(),
         }
     }
 }
@@ -82,6 +88,7 @@ impl Pace {
             return None;
         }
         self.calls -= 1;
+        self.refused.clear();
         let recovered = self.trouble.take().map(|trouble| {
             // Calls that still hang are of the past. From here on every answer lets one more start: the many that are
             // owed reach a backend that has only just come back in twos, fours, eights.
@@ -93,20 +100,38 @@ impl Pace {
         recovered
     }
 
-    /// The backend did not take one, and it must be told again.
+    /// The backend could not be reached, broke off, or did not answer in time: it fails.
     pub(super) fn failed(&mut self, round: u32, now: u64, chance: f64) {
-        if round != self.round {
+        if self.ended(round) && self.trouble.is_none() {
+            self.begin_trouble(now, chance);
+        }
+    }
+
+    /// The backend answered that it does not take this one now, which says little of the others.
+    pub(super) fn refused(&mut self, round: u32, whose: usize, now: u64, chance: f64) {
+        if !self.ended(round) || self.trouble.is_some() || self.refused.contains(&whose) {
             return;
         }
-        self.calls -= 1;
-        if self.trouble.is_none() {
-            self.new_round();
-            self.trouble = Some(Trouble {
-                since: now,
-                pause: FIRST_PAUSE,
-                next: now + jittered(FIRST_PAUSE, chance),
-            });
+        self.refused.push(whose);
+        if self.refused.len() >= SEVERAL {
+            self.begin_trouble(now, chance);
         }
+    }
+
+    /// A call is over of which nothing else is known; false where it is no news.
+    pub(super) fn ended(&mut self, round: u32) -> bool {
+        let news = round == self.round;
+        self.calls -= usize::from(news);
+        news
+    }
+
+    fn begin_trouble(&mut self, now: u64, chance: f64) {
+        self.new_round();
+        self.trouble = Some(Trouble {
+            since: now,
+            pause: FIRST_PAUSE,
+            next: now + jittered(FIRST_PAUSE, chance),
+        });
     }
 
     /// Since when the backend fails, if it does.
@@ -122,7 +147,18 @@ impl Pace {
     fn new_round(&mut self) {
         self.round = self.round.wrapping_add(1);
         self.calls = 0;
+        self.refused.clear();
     }
+}
+
+/// How long an end waits that was refused so often, whatever becomes of the others: milliseconds, doubling like the
+/// pauses of the whole.
+pub(super) fn own_pause(refusals: u8, chance: f64) -> u64 {
+    let Some(doubled) = refusals.checked_sub(1) else {
+        return 0;
+    };
+    let pause = FIRST_PAUSE << doubled.min(8);
+    jittered(pause.min(MAX_PAUSE), chance)
 }
 
 /// Half to all of the pause, so that nodes which failed together do not return together.
@@ -242,5 +278,45 @@ mod tests {
         pace.failed(round, 210, 1.0);
         assert_eq!(pace.failing_since(), Some(210));
         assert_eq!(pace.may_start(210, 9), Start::At(310), "pauses begin anew");
+    }
+
+    #[test]
+    fn an_end_that_is_refused_waits_twice_as_long_each_time() {
+        let pauses = [0, 1, 2, 3, 4, 5, 6, u8::MAX].map(|n| own_pause(n, 1.0));
+        assert_eq!(pauses, [0, 100, 200, 400, 800, 1000, 1000, 1000]);
+        assert_eq!(own_pause(2, 0.0), 100);
+    }
+
+    /// Ends that are refused (`Err`) or taken (`Ok`) one after the other, and whether the backend then fails.
+    #[track_caller]
+    fn check_refused(ends: &[Result<usize, usize>], fails: bool) {
+        let mut pace = Pace::default();
+        for end in ends {
+            let round = pace.start(0, 1.0);
+            match end {
+                Ok(_) => assert_eq!(pace.succeeded(round), None),
+                Err(whose) => pace.refused(round, *whose, 0, 1.0),
+            }
+        }
+        assert_eq!(pace.failing_since().is_some(), fails, "{ends:?}");
+        assert_eq!(pace.calls, 0);
+    }
+
+    #[test]
+    fn only_several_different_ends_refused_in_a_row_mean_that_the_backend_fails() {
+        check_refused(&[Err(1); 20], false);
+        check_refused(&[Err(1), Err(2), Err(3), Err(4)].repeat(5), false);
+        check_refused(&[Err(1), Err(2), Err(3), Err(4), Err(5)], true);
+        check_refused(&[Err(1), Err(2), Err(3), Ok(0), Err(4), Err(5)], false);
+        check_refused(&[Err(1), Err(2), Err(1), Err(3), Err(4), Err(5)], true);
+    }
+
+    #[test]
+    fn a_call_of_which_nothing_is_known_gives_its_place_back() {
+        let mut pace = Pace::default();
+        let round = pace.start(0, 1.0);
+        assert!(pace.ended(round));
+        assert!(pace.is_idle());
+        assert!(!pace.ended(round.wrapping_add(1)));
     }
 }

@@ -147,7 +147,7 @@ fn check_notes(events: &[(u64, bool)], expected: &[&str]) {
         said.extend(note.map(|note| match note {
             Note::Failing { millis, .. } => format!("{second}: fails for {} s", millis / 1000),
             Note::Recovered { millis, .. } => format!("{second}: failed for {} s", millis / 1000),
-            Note::GivenUp { .. } => format!("{second}: given up"),
+            other => format!("{second}: {other:?}"),
         }));
     }
     assert_eq!(said, expected);
@@ -197,7 +197,7 @@ async fn the_log_hears_at_once_that_ends_are_given_up_and_then_how_many() {
     let mut lines = Lines::default();
     let mut said = Vec::new();
     for n in 0..70 {
-        lines.line(&slot).waiting.push_back((n, end(1)));
+        lines.line(&slot).waiting.add(end(1), n);
         lines.waiting += 1;
         let (lost, note) = lines.shorten(1, n * 1000);
         assert_eq!(lost.is_some(), n > 0);
@@ -210,4 +210,106 @@ async fn the_log_hears_at_once_that_ends_are_given_up_and_then_how_many() {
     );
     assert_eq!(lines.say_given_up(), Some(given_up(8)));
     assert_eq!(lines.say_given_up(), None);
+}
+
+/// Tells all that may be told now; those up to 100 are refused. Who was told, in order.
+fn tell_all(owed: &Owed, slot: &Arc<StageSlot>) -> Vec<u8> {
+    let mut told = Vec::new();
+    while let Next::Tell(attempt) = owed.next(slot) {
+        let whose = number(&attempt.end);
+        told.push(whose);
+        if whose <= 100 {
+            owed.failed(slot, attempt, &Failure::NotNow(503));
+        } else {
+            owed.told(slot, attempt);
+        }
+    }
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_that_are_refused_keep_no_other_waiting() {
+    let owed = Owed::new(100);
+    let [slot] = slots(["dev"]);
+    for n in [1, 2, 101] {
+        owed.add(&slot, end(n));
+    }
+    assert_eq!(tell_all(&owed, &slot), [1, 2, 101]);
+    owed.add(&slot, end(102));
+    assert_eq!(tell_all(&owed, &slot), [102], "at once");
+    tokio::time::sleep(std::time::Duration::from_millis(101)).await;
+    owed.add(&slot, end(103));
+    let mut told = tell_all(&owed, &slot);
+    assert_eq!(told.remove(0), 103, "before those that were tried");
+    told.sort_unstable();
+    assert_eq!(told, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_several_are_refused_the_oldest_and_the_newest_are_probed_in_turn() {
+    let owed = Owed::new(100);
+    let [slot] = slots(["dev"]);
+    for n in (1..=10).chain(101..=110) {
+        owed.add(&slot, end(n));
+    }
+    assert_eq!(tell_all(&owed, &slot), [1, 2, 3, 4, 5]);
+    for expected in [6, 110] {
+        let Next::Sleep(until) = owed.next(&slot) else {
+            panic!("told at once");
+        };
+        tokio::time::sleep_until(env::instant_at(until)).await;
+        owed.awake(&slot);
+        let probe = tell(&owed, &slot);
+        assert_eq!(number(&probe.end), expected);
+        if expected == 110 {
+            owed.told(&slot, probe);
+        } else {
+            owed.failed(&slot, probe, &Failure::NotNow(503));
+        }
+    }
+    assert_eq!(
+        number(&tell(&owed, &slot).end),
+        7,
+        "all that were never tried"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_must_come_sooner_than_somebody_does_is_told_so() {
+    let owed = Owed::new(100);
+    let [slot] = slots(["dev"]);
+    let mut untils = Vec::new();
+    for n in [1, 2] {
+        owed.add(&slot, end(n));
+        for _ in 0..3 {
+            tell_all(&owed, &slot);
+            tokio::time::sleep(std::time::Duration::from_millis(if n == 1 {
+                401
+            } else {
+                0
+            }))
+            .await;
+        }
+        if let Next::Sleep(until) = owed.next(&slot) {
+            untils.push(until);
+        }
+    }
+    assert!(matches!(owed.next(&slot), Next::Nothing), "{untils:?}");
+    assert!(untils.is_sorted_by(|one, other| one > other), "{untils:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_whose_telling_panics_each_time_is_given_up() {
+    let owed = Owed::new(10);
+    let [slot] = slots(["dev"]);
+    owed.add(&slot, end(1));
+    for times in 1..=MOST_PANICS {
+        let attempt = tell(&owed, &slot);
+        let lost = owed.panicked(&slot, attempt);
+        assert_eq!(lost.is_some(), times == MOST_PANICS);
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    let mut lines = owed.lock();
+    assert_eq!(lines.waiting, 0);
+    assert!(lines.line(&slot).is_idle());
 }
