@@ -14,10 +14,9 @@ pub(super) fn lambda(result: &str) -> BackendAnswer {
 }
 
 pub(super) fn http(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> BackendAnswer {
-    let lines: String = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let lines = headers.iter().fold(String::new(), |lines, (name, value)| {
+        lines + &format!("{name}: {value}\r\n")
+    });
     BackendAnswer::Http {
         status,
         headers: HeaderLines::received(lines.as_bytes()),

@@ -210,10 +210,8 @@ proptest! {
         let bytes = bytes.as_bytes();
         let (head, tail) = bytes.split_at(cut.min(bytes.len()));
         let (whole, cut) = (read(&[bytes], false), read(&[head, tail], false));
-        match (&whole, &cut) {
-            // Whether bytes behind the answer are seen depends on when they come.
-            (Ok(one), Ok(other)) => prop_assert_eq!((one.0, &one.1, &one.2), (other.0, &other.1, &other.2)),
-            _ => prop_assert_eq!(whole, cut),
-        }
+        // Whether bytes behind the answer are seen depends on when they come.
+        let without_reuse = |read: Read| read.map(|(status, names, body, _)| (status, names, body));
+        prop_assert_eq!(without_reuse(whole), without_reuse(cut));
     }
 }
