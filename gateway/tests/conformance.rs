@@ -43,7 +43,7 @@ fn rows(page: &str) -> Vec<Row<'_>> {
         };
         let inside = inside.strip_suffix('|').unwrap_or(inside);
         let cells: Vec<&str> = inside.split('|').map(str::trim).collect();
-        let is_head = cells.first().is_some_and(|cell| *cell == "on AWS")
+        let is_head = cells.last().is_some_and(|cell| *cell == "shown by")
             || cells.iter().all(|cell| cell.starts_with("---"));
         if !is_head {
             rows.push(Row {
