@@ -61,6 +61,12 @@ impl HeaderLines {
         self.push_text(name, text);
     }
 
+    /// [`set_text`](Self::set_text) with a value that is one already.
+    pub fn set(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.remove(name.as_str());
+        self.push(name, value);
+    }
+
     fn line(&mut self, name: &HeaderName, write_value: impl FnOnce(&mut Vec<u8>)) {
         if is_of_connection(name.as_str()) {
             return;

@@ -7,10 +7,10 @@ use gateway_core::auth::sigv4::{self, Credentials, SignedRequest};
 use gateway_core::failure::Failure;
 use gateway_core::lambda_arn::LambdaTarget;
 use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
-use super::http::HttpClient;
+use super::http::{BackendRequest, HttpClient};
 use super::lambda::{self, LambdaEndpoint, LambdaOutcome, ServiceErrorKind};
 use crate::env;
 
@@ -57,9 +57,7 @@ impl LambdaEndpoints {
         let mut request = lambda::invoke_request(endpoint, target, event, trace.as_ref(), deadline)
             .map_err(|error| super::failure(&error))?;
         if let Some(place) = place {
-            for (name, value) in &place.headers {
-                request.headers.push(name, value);
-            }
+            set_headers(&mut request, &place.headers);
         }
         if let Some(credentials) = &self.credentials {
             self.sign(&mut request, credentials, target)?;
@@ -107,7 +105,7 @@ impl LambdaEndpoints {
 
     fn sign(
         &self,
-        request: &mut super::http::BackendRequest,
+        request: &mut BackendRequest,
         credentials: &Credentials,
         target: &LambdaTarget,
     ) -> Result<(), Failure> {
@@ -119,6 +117,8 @@ impl LambdaEndpoints {
             .ok_or_else(|| broken("no host"))?
             .as_str()
             .to_owned();
+        // What is signed is what is sent.
+        request.host = None;
         let host = [("host", authority.as_bytes())];
         let headers: Vec<(&str, &[u8])> = request.headers.iter().chain(host).collect();
         let hash = sigv4::payload_hash(&request.body);
@@ -142,5 +142,43 @@ impl LambdaEndpoints {
                 .push_text(&HeaderName::from_static(name), &value);
         }
         Ok(())
+    }
+}
+
+/// What the settings say of a function's headers stands above what is sent anyway.
+fn set_headers(request: &mut BackendRequest, headers: &HeaderMap) {
+    for (name, value) in headers {
+        if *name == HOST {
+            request.host = Some(value.clone());
+        }
+        request.headers.set(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configured_headers_take_the_place_of_ours() {
+        let endpoint = LambdaEndpoint::new("http://a.example").unwrap();
+        let target = LambdaTarget::parse("f").unwrap();
+        let deadline = Instant::now();
+        let made = lambda::invoke_request(&endpoint, &target, Bytes::new(), None, deadline);
+        let mut request = made.unwrap();
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-type", "a/b"),
+            ("x-key", "k"),
+            ("host", "b.example"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        set_headers(&mut request, &headers);
+        let sent = request.headers.values("content-type").collect::<Vec<_>>();
+        assert_eq!(sent, [b"a/b"]);
+        assert_eq!(request.headers.text("x-key"), Some("k"));
+        assert_eq!(request.host, Some(HeaderValue::from_static("b.example")));
+        assert!(!request.headers.contains("host"));
     }
 }
