@@ -18,7 +18,7 @@ use calls::{message, signed_headers, stage};
 use counting::check;
 
 #[global_allocator]
-static ALLOCATOR: counting::Counting = counting::Counting;
+static ALLOCATOR: counting::Counting = counting::BY_THREAD;
 
 #[test]
 fn a_route_is_selected_without_a_copy_of_the_message() {

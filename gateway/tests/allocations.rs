@@ -10,7 +10,7 @@ mod counting;
 use gateway::codec::{FrameKind, encode};
 
 #[global_allocator]
-static ALLOCATOR: counting::Counting = counting::Counting;
+static ALLOCATOR: counting::Counting = counting::BY_THREAD;
 
 #[test]
 fn a_message_becomes_frames_in_one_allocation() {

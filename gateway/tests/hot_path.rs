@@ -10,7 +10,9 @@
     reason = "all of this is a test: what goes wrong is to fail it"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "../../gateway-core/benches/shared/allocator.rs"]
+mod allocator;
+
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -18,6 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
+use allocator::Counting;
 use gateway::{app, config};
 use gateway_core::resource::Preset;
 
@@ -34,36 +37,14 @@ thread_local! {
     static COUNTS: Cell<bool> = const { Cell::new(true) };
 }
 
-struct Counting;
-
 fn count() {
     if COUNTS.get() {
         TAKEN.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-// SAFETY: every call goes to the system's allocator as it came; counting touches a cell of this thread and an atomic.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting(count);
 
 #[test]
 fn a_routed_message_and_a_push_ask_for_memory_within_bounds() {

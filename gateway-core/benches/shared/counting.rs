@@ -1,10 +1,13 @@
-//! An allocator that counts, for the tests that keep a bound on allocations.
+//! An allocator that counts for each thread, for the tests that keep a bound on allocations.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod allocator;
+
 use std::cell::Cell;
 
-/// The system's allocator, counting what the calling thread asks of it.
-pub(crate) struct Counting;
+pub(crate) use allocator::Counting;
+
+/// Counts what the calling thread asks for.
+pub(crate) const BY_THREAD: Counting = Counting(count);
 
 thread_local! {
     // Constant and without a destructor, so that reaching it never allocates.
@@ -13,26 +16,6 @@ thread_local! {
 
 fn count() {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting touches a cell of this thread alone.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
 }
 
 /// Fails where `work` asks for memory more often than `most` times.
