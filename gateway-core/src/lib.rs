@@ -18,3 +18,4 @@ pub mod live;
 pub mod mapping;
 pub mod resource;
 pub mod session;
+pub mod tenure;

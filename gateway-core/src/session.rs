@@ -50,6 +50,10 @@ pub enum CloseCause {
     Stalled,
     /// A defect of the gateway broke the connection off.
     Internal,
+    /// The node may not act any more, or reaches nobody: the client is better served by another.
+    Restart,
+    /// The node that held the connection died; another one says so in its place.
+    NodeLost,
 }
 
 /// Reasons as AWS words them, where it is known how AWS does.
@@ -62,11 +66,12 @@ impl CloseCause {
             Self::Client { code, .. }
             | Self::Deleted { code, .. }
             | Self::Violation { code, .. } => *code,
-            Self::Lost | Self::NoPong => 1006,
+            Self::Lost | Self::NoPong | Self::NodeLost => 1006,
             Self::Idle | Self::TooOld | Self::Shutdown => 1001,
             Self::TooFast | Self::Unfinished => 1008,
             Self::Stalled => 1013,
             Self::Internal => 1011,
+            Self::Restart => 1012,
         }
     }
 
@@ -83,6 +88,8 @@ impl CloseCause {
             Self::Unfinished => "Message not finished in time",
             Self::Stalled => "Client does not read",
             Self::Internal => "Internal server error",
+            Self::Restart => "Service restart",
+            Self::NodeLost => "The node that held the connection was lost",
         }
     }
 
@@ -101,6 +108,8 @@ impl CloseCause {
             Self::Unfinished => "unfinished",
             Self::Stalled => "slow_consumer",
             Self::Internal => "internal",
+            Self::Restart => "restart",
+            Self::NodeLost => "node_lost",
         }
     }
 }

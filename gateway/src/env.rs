@@ -24,6 +24,17 @@ fn start() -> &'static Instant {
     START.get_or_init(Instant::now)
 }
 
+/// Milliseconds that go on while the process is stopped and while the machine sleeps: the clock of leases. In tests it is
+/// [`now`], which they can pause.
+pub fn uptime() -> u64 {
+    if cfg!(test) {
+        return now();
+    }
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let millis = time.tv_sec * 1000 + time.tv_nsec / 1_000_000;
+    u64::try_from(millis).unwrap_or(0)
+}
+
 /// Wall-clock milliseconds of the epoch, for events, signatures and logs.
 pub fn wall() -> u64 {
     let elapsed = SystemTime::now()

@@ -166,7 +166,7 @@ fn every_option_and_metric_stands_in_the_documents() {
         let names = names(&source_text);
         assert!(names.len() >= least, "{source} was misread: {names:?}");
         let lacks = |name: &&&str| {
-            let beginnings = ["`", "`log.", "`wiregate_"];
+            let beginnings = ["`", "`log.", "`cluster.", "`wiregate_"];
             !beginnings.iter().any(|begin| {
                 let endings = ["`", "_total`"];
                 endings
@@ -198,15 +198,20 @@ fn every_option_and_metric_stands_in_the_documents() {
         |rust| quoted(rust).filter(|key| is_key(key)).collect(),
         20,
     );
-    undocumented(
-        "gateway/src/observe/metrics.rs",
-        "docs/operations.md",
-        |rust| {
-            let registered = rust.split("r.register(").skip(1);
-            registered.filter_map(|rest| quoted(rest).next()).collect()
-        },
-        10,
-    );
+    for (source, least) in [
+        ("gateway/src/observe/metrics.rs", 10),
+        ("gateway/src/observe/cluster.rs", 8),
+    ] {
+        undocumented(
+            source,
+            "docs/operations.md",
+            |rust| {
+                let registered = rust.split(".register(").skip(1);
+                registered.filter_map(|rest| quoted(rest).next()).collect()
+            },
+            least,
+        );
+    }
 }
 
 fn is_key(text: &str) -> bool {

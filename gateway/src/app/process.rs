@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use connection_store::MemoryStore;
 use gateway_core::id::NodeId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -17,7 +16,7 @@ use crate::config::{Config, ConfigErrors, Diagnostic, Loaded, LogFormat, Overrid
 use crate::env;
 use crate::integration::http::TlsRoots;
 use crate::listen::{self, Budget, Handshakes, Port, TlsOffer};
-use crate::node::{Node, Owed, Report, Sessions, Stages};
+use crate::node::{Node, Owed, Registry, Report, Stages};
 use crate::observe::{AccessLog, Observe};
 
 /// Exit code of a configuration that cannot be served (`EX_USAGE`).
@@ -132,11 +131,7 @@ impl Process {
         tls.set(server.tls.as_ref());
         let shared = Shared {
             config: Arc::new(loaded.config.clone()),
-            node: Arc::new(Node {
-                id: node_id,
-                sessions: Sessions::default(),
-                store: Arc::new(MemoryStore::new(node_id)),
-            }),
+            node: Arc::new(Node::new(node_id, Registry::default(), None)),
             stages: Arc::clone(&stages),
             observe: Arc::clone(&observe),
             drain: Arc::default(),

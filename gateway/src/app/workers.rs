@@ -114,6 +114,7 @@ async fn work(
     let health = Health {
         observe: Arc::clone(&shared.observe),
         drain: Arc::clone(&shared.drain),
+        node: Arc::clone(&shared.node),
     };
     let management_listener = Arc::new(ManagementListener {
         callback,

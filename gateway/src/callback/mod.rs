@@ -103,17 +103,14 @@ impl CallbackDoor {
                 Ok(response)
             }
             Delivered::Closing => Ok(respond::response(204, Bytes::new())),
-            Delivered::Description {
-                connection,
-                last_active_at,
-            } => {
+            Delivered::Description(found) => {
                 let body = serde_json::json!({
-                    "connectedAt": iso_time(connection.connected_at),
+                    "connectedAt": iso_time(found.connected_at),
                     "identity": {
-                        "sourceIp": connection.source_ip.to_string(),
-                        "userAgent": connection.user_agent,
+                        "sourceIp": found.source_ip.to_string(),
+                        "userAgent": found.user_agent,
                     },
-                    "lastActiveAt": iso_time(last_active_at),
+                    "lastActiveAt": iso_time(found.last_active_at),
                 });
                 Ok(respond::response(200, body.to_string().into()))
             }

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use crate::codec::FrameKind;
-use crate::node::Order;
+use crate::node::{Once, Order};
 
 /// A request, as it was on the wire.
 #[derive(Debug)]
@@ -62,6 +62,7 @@ impl<'a> CallbackRequest<'a> {
                 Ok(Order::Send {
                     payload: self.body.clone(),
                     kind,
+                    once: self.once(),
                 })
             }
             Method::GET => Ok(Order::Describe),
@@ -92,6 +93,13 @@ impl<'a> CallbackRequest<'a> {
             }
             _ => Err(Failure::MethodNotAllowed),
         }
+    }
+
+    /// What names this push and its retries: the caller's own key, or the id that AWS's SDKs send with every attempt.
+    fn once(&self) -> Option<Once> {
+        let own = self.headers.get("idempotency-key");
+        let named = own.or_else(|| self.headers.get("amz-sdk-invocation-id"));
+        named.map(|value| Once::of(value.as_bytes()))
     }
 
     fn parameter(&self, name: &str) -> Option<String> {

@@ -4,6 +4,7 @@
 //! returns all of it or every mistake with its place. Nothing here opens a port or starts a task.
 
 mod api;
+mod cluster;
 mod diagnostic;
 mod domains;
 mod effective;
@@ -37,6 +38,7 @@ use self::reader::{Cursor, Sink};
 use self::server::Stages;
 use self::yaml::Node;
 
+pub use self::cluster::Cluster;
 pub use self::diagnostic::{ConfigErrors, Diagnostic, Origin, Position};
 pub use self::effective::render_effective;
 pub use self::layers::{Origins, Overrides};

@@ -83,15 +83,19 @@ pub(super) fn tokens(list: &Cursor<'_>) -> Vec<Secret> {
     list.items().iter().filter_map(token).collect()
 }
 
-fn token(cursor: &Cursor<'_>) -> Option<Secret> {
-    let token = if let Tree::Map(_) = cursor.node.tree {
+/// A secret that is written out, or a map that names its file.
+pub(super) fn written_or_in_file(cursor: &Cursor<'_>) -> Option<Secret> {
+    if let Tree::Map(_) = cursor.node.tree {
         let mut fields = cursor.fields()?;
         let file = fields.required("file");
         fields.finish();
-        from_file(&file?)?
-    } else {
-        written(cursor)?
-    };
+        return from_file(&file?);
+    }
+    written(cursor)
+}
+
+fn token(cursor: &Cursor<'_>) -> Option<Secret> {
+    let token = written_or_in_file(cursor)?;
     // Anything else could never stand in an Authorization header.
     if !token.expose().bytes().all(|b| b.is_ascii_graphic()) {
         cursor.mistake("a token consists of visible ASCII characters without spaces");

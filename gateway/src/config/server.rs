@@ -8,7 +8,7 @@ use super::reader::{Cursor, Fields};
 use super::secret::Secret;
 use super::settings::{AccessLog, Log, LogFormat, OnStoreDown, Server, Store};
 use super::yaml::Tree;
-use super::{domains, scalar, secrets, tls};
+use super::{cluster, domains, scalar, secrets, tls};
 
 /// Stage names by API, for the settings that name them.
 pub(super) type Stages = HashMap<String, HashSet<String>>;
@@ -63,10 +63,22 @@ fn read_fields(fields: &mut Fields<'_>, apis: &Stages) -> Option<Server> {
              backends reach; set server.managementUrl",
         );
     }
-    if let (Some(cursor), Some(Store::Memory)) = (&node, &store) {
-        cursor.mistake(
-            "nodeListen is of use only with a Redis store; set server.store or leave it out",
-        );
+    let cluster_at = fields.take("cluster");
+    let cluster = cluster_at.as_ref().and_then(cluster::read);
+    match (&store, &store_at) {
+        (Some(Store::Memory), _) => {
+            if let Some(cursor) = &node {
+                cursor.mistake(
+                    "nodeListen is of use only with a Redis store; set server.store or leave it out",
+                );
+            }
+        }
+        (Some(Store::Redis(_)), Some(at)) => {
+            if let Some(cluster) = &cluster {
+                check_cluster(at, cluster, node.as_ref().zip(node_address));
+            }
+        }
+        _ => {}
     }
 
     let base_domain = fields.read("baseDomain", host_name);
@@ -116,6 +128,7 @@ fn read_fields(fields: &mut Fields<'_>, apis: &Stages) -> Option<Server> {
         trusted_proxies: trusted_proxies?,
         store: store?,
         on_store_down: on_store_down?,
+        cluster: cluster?,
         data_dir,
         drain_timeout: drain_timeout?,
         handshake_timeout: handshake_timeout?,
@@ -186,7 +199,7 @@ fn store(cursor: &Cursor<'_>) -> Option<Store> {
     Some(Store::Redis(Secret::new(text)))
 }
 
-pub(super) fn is_redis_url(text: &str) -> bool {
+fn is_redis_url(text: &str) -> bool {
     let schemes = ["redis", "rediss", "redis+sentinel", "redis+cluster"];
     text.split_once("://")
         .is_some_and(|(scheme, rest)| schemes.contains(&scheme) && !rest.is_empty())
@@ -251,6 +264,34 @@ fn is_empty(list: Option<&Cursor<'_>>) -> bool {
 fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     let wide = |address: SocketAddr| address.ip().is_unspecified();
     a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || wide(a) || wide(b))
+}
+
+/// What nodes that share a store cannot do without.
+fn check_cluster(
+    store: &Cursor<'_>,
+    cluster: &cluster::Cluster,
+    node: Option<(&Cursor<'_>, SocketAddr)>,
+) {
+    if cluster.secret.is_none() {
+        store.mistake(
+            "nodes that share a store must know a secret by which they believe each other; set server.cluster.secret \
+             (WIREGATE_CLUSTER_SECRET) to the same 32 characters or more on each, as `openssl rand -hex 32` makes them",
+        );
+    }
+    match node {
+        Some((node, address)) if address.ip().is_unspecified() && cluster.advertise.is_none() => {
+            node.mistake(
+                "the other nodes cannot reach this one at an address that means every address; set \
+                 server.cluster.advertise to the host and port at which they do",
+            );
+        }
+        None if cluster.advertise.is_some() => {
+            store.mistake(
+                "cluster.advertise says where nodeListen is reached; set server.nodeListen, too",
+            );
+        }
+        _ => {}
+    }
 }
 
 fn check_management(cursor: &Cursor<'_>, address: SocketAddr, unguarded: bool) {

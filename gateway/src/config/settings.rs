@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gateway_core::resource::Api;
 
+use super::cluster::Cluster;
 use super::net::IpNet;
 use super::secret::Secret;
 use super::tls::Tls;
@@ -59,6 +60,8 @@ pub struct Server {
     pub store: Store,
     /// What a `$connect` gets while the store is away.
     pub on_store_down: OnStoreDown,
+    /// What several nodes agree on.
+    pub cluster: Cluster,
     /// Folder for what the control plane creates.
     pub data_dir: Option<PathBuf>,
     /// Time that a shutdown waits; zero does not wait.

@@ -15,20 +15,9 @@ struct Unbuilt {
 enum Values {
     Any,
     These(&'static [&'static str]),
-    Such(fn(&str) -> bool),
 }
 
 const UNBUILT: &[Unbuilt] = &[
-    Unbuilt {
-        path: "server.store",
-        values: Values::Such(super::server::is_redis_url),
-        sentence: "a Redis store is not built yet; set server.store to memory",
-    },
-    Unbuilt {
-        path: "server.nodeListen",
-        values: Values::Any,
-        sentence: "links between nodes are not built yet; leave out server.nodeListen",
-    },
     Unbuilt {
         path: "apis.*.protocolType",
         values: Values::These(&["HTTP"]),
@@ -91,7 +80,6 @@ impl Values {
             (_, Tree::Null | Tree::Broken) => false,
             (Self::Any, _) => true,
             (Self::These(values), Tree::Scalar(text)) => values.contains(&text.as_str()),
-            (Self::Such(asks), Tree::Scalar(text)) => asks(text),
             _ => false,
         }
     }

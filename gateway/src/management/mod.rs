@@ -11,7 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::node::Drain;
+use crate::node::{Cluster, Drain, Node};
 use crate::observe::Observe;
 
 pub use guard::{Access, Guarded, bearer};
@@ -23,6 +23,8 @@ pub struct Health {
     pub observe: Arc<Observe>,
     /// Whether this node is leaving.
     pub drain: Arc<Drain>,
+    /// Whether it may act, and hears the others.
+    pub node: Arc<Node>,
 }
 
 /// `/livez`, `/readyz`, `/metrics`.
@@ -35,10 +37,17 @@ pub fn router(health: Health) -> Router {
         .with_state(health)
 }
 
-/// 503 from the first sign of leaving, so that load balancers look elsewhere before the sockets close.
+/// 503 while this node cannot be counted on, and from the first sign of leaving, so that load balancers look elsewhere before the sockets close.
 async fn readyz(State(health): State<Health>) -> Response {
     if health.drain.is_draining() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
+    }
+    if !health.node.is_acting() {
+        let why = "this node may have been declared dead and waits to learn so\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    }
+    if let Some(why) = health.node.cluster.as_ref().and_then(Cluster::trouble) {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
     }
     "ready\n".into_response()
 }

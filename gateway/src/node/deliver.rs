@@ -1,27 +1,28 @@
 //! How an order for a connection reaches its socket.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use connection_store::{ConnectionStore, Fate};
-use gateway_core::call::Connection;
 use gateway_core::failure::Failure;
 use gateway_core::id::{ConnectionId, NodeId};
 use gateway_core::session::CloseCause;
 
-use super::{Pushed, Sessions};
+use super::{Cluster, LiveConnection, Once, Pushed, Registry, Retries, Sessions};
 use crate::codec::{self, FrameKind};
 use crate::env;
 
 /// What one caller, here or on another node, asks of a connection.
 #[derive(Debug, Clone)]
 pub enum Order {
-    /// Send a message. `None` lets the API's preset decide between text and binary.
+    /// Send a message.
     Send {
         /// The payload.
         payload: Bytes,
-        /// Forced kind.
+        /// Forced kind. `None` lets the API's preset decide between text and binary.
         kind: Option<FrameKind>,
+        /// What makes another request the same push.
+        once: Option<Once>,
     },
     /// Tell about it.
     Describe,
@@ -42,33 +43,86 @@ pub enum Delivered {
     /// The handshake is under way; the frame is written right after the 101.
     Held,
     /// What is known.
-    Description {
-        /// The fixed facts.
-        connection: Arc<Connection>,
-        /// Wall-clock milliseconds of the last message in either direction.
-        last_active_at: u64,
-    },
+    Description(Description),
     /// The close is ordered.
     Closing,
 }
 
-/// This node's place among all.
+/// What its owner tells of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// When its handshake came, in milliseconds of the epoch.
+    pub connected_at: u64,
+    /// When the last message went in either direction, likewise.
+    pub last_active_at: u64,
+    /// The client's address.
+    pub source_ip: IpAddr,
+    /// The handshake's `User-Agent`.
+    pub user_agent: Option<String>,
+}
+
+/// This node, by itself or among others.
 #[derive(Debug)]
 pub struct Node {
-    /// This incarnation.
-    pub id: NodeId,
+    /// This incarnation, the bytes of its id as a number. Another one after it was declared dead.
+    id: AtomicU64,
+    /// Until when it may act, by [`env::uptime`].
+    acts_until: AtomicU64,
     /// Who is here.
     pub sessions: Sessions,
-    /// What all nodes share.
-    pub store: Arc<dyn ConnectionStore>,
+    /// Who is registered as being here.
+    pub registry: Registry,
+    /// The others; `None` where there never are any.
+    pub cluster: Option<Cluster>,
+    retries: Retries,
 }
 
 impl Node {
-    /// Carries an order out for a connection of `api_id` and `stage`.
+    /// A node by itself, or one of several, which may act once it is told so by [`may_act_until`](Self::may_act_until).
+    pub fn new(id: NodeId, registry: Registry, cluster: Option<Cluster>) -> Self {
+        let acts_until = if cluster.is_some() { 0 } else { u64::MAX };
+        Self {
+            id: AtomicU64::new(number(id)),
+            acts_until: AtomicU64::new(acts_until),
+            sessions: Sessions::default(),
+            registry,
+            cluster,
+            retries: Retries::default(),
+        }
+    }
+
+    /// This incarnation.
+    pub fn id(&self) -> NodeId {
+        let mut id = NodeId([0; NodeId::BYTES]);
+        let bytes = self.id.load(Ordering::Acquire).to_be_bytes();
+        id.0.copy_from_slice(&bytes[8 - NodeId::BYTES..]);
+        id
+    }
+
+    /// From now on this is another incarnation: of the one before nothing may act any more.
+    pub(super) fn become_node(&self, id: NodeId) {
+        self.acts_until.store(0, Ordering::Release);
+        self.id.store(number(id), Ordering::Release);
+    }
+
+    /// Whether frames may be handed to backends and orders be acted upon.
+    pub fn is_acting(&self) -> bool {
+        let until = self.acts_until.load(Ordering::Acquire);
+        // A node by itself does not even look at the clock.
+        until == u64::MAX || env::uptime() <= until
+    }
+
+    /// The node may act until then, by [`env::uptime`].
+    pub(super) fn may_act_until(&self, until: u64) {
+        self.acts_until.store(until, Ordering::Release);
+    }
+
+    /// Carries an order out for a connection of `api_id` and `stage`, wherever it is.
     ///
     /// A 200 made from [`Delivered::Sent`] promises that the frame is written, or stands in the live socket's bounded
-    /// queue, which is written before any close that we start ourselves. It is lost only if the peer stops reading, its
-    /// link fails, or this process is killed. [`Failure::Gone`] is answered only where the owner's own table says so.
+    /// queue, which is written before any close that its node starts itself. It is lost only if the peer stops reading, its
+    /// link fails, or the node is killed. [`Failure::Gone`] is answered only where the owner's own table says so, or
+    /// where the owner is proven dead; silence is [`Failure::Unknown`].
     pub async fn send(
         &self,
         id: &ConnectionId,
@@ -76,12 +130,26 @@ impl Node {
         stage: &str,
         order: &Order,
     ) -> Result<Delivered, Failure> {
-        if id.node() != self.id {
-            // Only a fence proves that the owner never acts again; anything else is not known.
-            return Err(match self.store.fate(&id.node()).await {
-                Ok(Fate::Fenced) => Failure::Gone,
-                Ok(Fate::Live | Fate::Unknown) | Err(_) => Failure::Unknown,
-            });
+        if id.node() == self.id() {
+            return self.deliver(id, api_id, stage, order);
+        }
+        match &self.cluster {
+            Some(cluster) => cluster.send(id, api_id, stage, order).await,
+            // Store and node are one process: another node is an earlier life of it and never acts again.
+            None => Err(Failure::Gone),
+        }
+    }
+
+    /// Carries an order out for a connection of this node.
+    pub fn deliver(
+        &self,
+        id: &ConnectionId,
+        api_id: &str,
+        stage: &str,
+        order: &Order,
+    ) -> Result<Delivered, Failure> {
+        if !self.is_acting() {
+            return Err(Failure::Unknown);
         }
         let live = self.sessions.find(id).ok_or(Failure::Gone)?;
         // Ids are bound to their API and stage: another address does not reach them.
@@ -89,29 +157,26 @@ impl Node {
             return Err(Failure::Gone);
         }
         match order {
-            Order::Send { payload, kind } => {
-                let deployed = live.stage.load();
-                let limits = &deployed.live.limits;
-                if let Some(limit) = limits.max_message_bytes
-                    && payload.len() > limit as usize
-                {
-                    return Err(Failure::PayloadTooLarge(u64::from(limit)));
-                }
-                match live.outlet.push(encode(limits, payload, *kind)) {
-                    Pushed::Accepted => Ok(Delivered::Sent),
-                    Pushed::Held => Ok(Delivered::Held),
-                    Pushed::Full => Err(Failure::Busy),
-                    Pushed::Gone => Err(Failure::Gone),
+            Order::Send {
+                payload,
+                kind,
+                once,
+            } => {
+                let push = || push(&live, payload, *kind);
+                match once {
+                    Some(once) => self.retries.once(id, *once, push),
+                    None => push(),
                 }
             }
             Order::Describe if live.outlet.is_open() => {
                 let ago = env::now().saturating_sub(live.outlet.last_message());
-                Ok(Delivered::Description {
-                    connection: Arc::clone(&live.connection),
-                    last_active_at: env::wall()
-                        .saturating_sub(ago)
-                        .max(live.connection.connected_at),
-                })
+                let connection = &live.connection;
+                Ok(Delivered::Description(Description {
+                    connected_at: connection.connected_at,
+                    last_active_at: env::wall().saturating_sub(ago).max(connection.connected_at),
+                    source_ip: connection.source_ip,
+                    user_agent: connection.user_agent.as_deref().map(str::to_owned),
+                }))
             }
             Order::Close { code, reason } if live.outlet.is_open() => {
                 live.outlet.close(CloseCause::Deleted {
@@ -123,6 +188,32 @@ impl Node {
             }
             Order::Describe | Order::Close { .. } => Err(Failure::Gone),
         }
+    }
+}
+
+fn number(id: NodeId) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[8 - NodeId::BYTES..].copy_from_slice(&id.0);
+    u64::from_be_bytes(bytes)
+}
+
+fn push(
+    live: &LiveConnection,
+    payload: &Bytes,
+    kind: Option<FrameKind>,
+) -> Result<Delivered, Failure> {
+    let deployed = live.stage.load();
+    let limits = &deployed.live.limits;
+    if let Some(limit) = limits.max_message_bytes
+        && payload.len() > limit as usize
+    {
+        return Err(Failure::PayloadTooLarge(u64::from(limit)));
+    }
+    match live.outlet.push(encode(limits, payload, kind)) {
+        Pushed::Accepted => Ok(Delivered::Sent),
+        Pushed::Held => Ok(Delivered::Held),
+        Pushed::Full => Err(Failure::Busy),
+        Pushed::Gone => Err(Failure::Gone),
     }
 }
 

@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::Record;
+use super::{ClusterMetrics, Record};
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Connect {
@@ -147,6 +147,8 @@ pub struct Metrics {
     given_up: Counter,
     panics: Counter,
     accept_pauses: Counter,
+    /// Of a node among others.
+    pub cluster: ClusterMetrics,
 }
 
 impl Metrics {
@@ -163,8 +165,10 @@ impl Metrics {
             pushes.get_or_create(&Outcome { result }).clone()
         };
         let direction = |direction| messages.get_or_create(&Direction { direction }).clone();
+        let mut registry = Registry::with_prefix("wiregate");
         let mut metrics = Self {
-            registry: Registry::with_prefix("wiregate"),
+            cluster: ClusterMetrics::new(&mut registry),
+            registry,
             connections: Gauge::default(),
             connects: Family::default(),
             refused_handshakes: Family::default(),

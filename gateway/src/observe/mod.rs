@@ -1,6 +1,7 @@
 //! The one place that writes down what happened: metrics and the access log.
 
 mod access;
+mod cluster;
 mod metrics;
 mod refusals;
 
@@ -11,6 +12,7 @@ use gateway_core::failure::Failure;
 use gateway_core::live::LiveStage;
 
 pub use access::AccessLog;
+pub use cluster::{ClusterMetrics, Handover};
 pub use metrics::{Metrics, Push, RouteMeter, StageMeters};
 use refusals::Refusals;
 pub use refusals::Refused;

@@ -4,6 +4,7 @@ mod close;
 mod contain;
 pub mod head;
 mod message;
+mod outbox;
 mod session;
 mod tell;
 mod upgrade;
@@ -17,6 +18,7 @@ use crate::observe::Observe;
 use crate::pipeline::Pipeline;
 
 pub use close::send_last;
+pub use outbox::OutboxTerms;
 pub use upgrade::{Arrival, Proxies};
 
 /// What the door needs; one for each worker thread, so that a connection stays on its thread.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway_core::call::{Call, Event};
+use gateway_core::call::{Call, Connection, Event};
 use gateway_core::failure::Failure;
 use gateway_core::id::RequestId;
 
@@ -41,7 +41,14 @@ impl WebSocketDoor {
     }
 
     async fn deliver(self: &Arc<Self>, slot: &Arc<StageSlot>, attempt: Attempt) {
-        let telling = self.tell(slot, &attempt.end);
+        if attempt.end.connection.id.node() != self.node.id() {
+            // This node was declared dead since, and whoever did so tells its ends.
+            self.owed.told(slot, attempt);
+            return self.tell_owed(slot);
+        }
+        let end = &attempt.end;
+        let cause = (end.cause.code(), end.cause.reason());
+        let telling = self.tell(slot, &end.connection, cause, end.ended_at);
         match self.contain(&attempt.end.connection.id, telling).await {
             Ok(Err(failure)) if failure.is_transient() => {
                 let lost = self.owed.failed(slot, attempt, &failure);
@@ -60,37 +67,44 @@ impl WebSocketDoor {
     }
 
     /// Runs `$disconnect` once, by what is deployed now; where its route is gone, nothing is owed any more.
-    async fn tell(&self, slot: &StageSlot, end: &End) -> Result<(), Failure> {
+    pub(super) async fn tell(
+        &self,
+        slot: &StageSlot,
+        connection: &Connection,
+        (code, reason): (u16, &str),
+        ended_at: u64,
+    ) -> Result<(), Failure> {
         let deployed = slot.load();
         let Some(route) = deployed.live.disconnect_route() else {
             return Ok(());
         };
         let call = Call {
-            connection: &end.connection,
-            event: Event::Disconnect {
-                code: end.cause.code(),
-                reason: end.cause.reason(),
-            },
+            connection,
+            event: Event::Disconnect { code, reason },
             route_key: &route.route_key,
             request_id: RequestId::new(env::random()),
-            time: end.ended_at,
+            time: ended_at,
             trace: env::random(),
         };
         self.pipeline.disconnect(&deployed, route, &call).await
     }
 
-    /// No backend will hear of it any more.
+    /// This node will not tell it any more: there is no room for it. Where there are other nodes, it goes to the outbox.
     async fn give_up(&self, lost: Option<End>) {
-        if let Some(end) = lost {
-            self.observe.metrics.gave_up();
-            self.forget(&end).await;
-            end.guard.give_up();
+        let Some(end) = lost else {
+            return;
+        };
+        if let Some(cluster) = &self.node.cluster
+            && cluster.outbox.put(&[end.owed()]).await.is_ok()
+        {
+            return self.forget(&end).await;
         }
+        self.observe.metrics.gave_up();
+        self.forget(&end).await;
+        end.guard.give_up();
     }
 
     async fn forget(&self, end: &End) {
-        if let Err(error) = self.node.store.unregister(&end.connection.id).await {
-            tracing::warn!("an ended connection stays registered: {error}");
-        }
+        self.node.registry.unregister(&end.connection.id).await;
     }
 }

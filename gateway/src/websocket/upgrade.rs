@@ -142,9 +142,7 @@ impl WebSocketDoor {
             Err(response) => {
                 self.node.sessions.remove(&connection.id);
                 self.observe.metrics.dropped_held(live.outlet.finish());
-                if let Err(error) = self.node.store.unregister(&connection.id).await {
-                    tracing::warn!("a refused connection stays registered: {error}");
-                }
+                self.node.registry.unregister(&connection.id).await;
                 close::send_last(live.outlet.socket(), respond::to_bytes(&response)).await;
             }
         }
@@ -186,6 +184,9 @@ impl WebSocketDoor {
         if self.drain.is_draining() {
             return Err(Failure::Overloaded("this node is shutting down"));
         }
+        if !self.node.is_acting() {
+            return Err(Failure::Overloaded("this node has lost the others"));
+        }
         let served = self.stages.load();
         let found = resolve(&served.directory, head).filter(|found| found.rest == Rest::Stage);
         let found = found.ok_or(Failure::Forbidden("no API and stage at this address"))?;
@@ -204,7 +205,7 @@ impl WebSocketDoor {
         let now = env::wall();
         let source_ip = self.proxies.client(peer.ip(), head);
         let connection = Connection {
-            id: ConnectionId::new(self.node.id, env::random()),
+            id: ConnectionId::new(self.node.id(), env::random()),
             api_id: Arc::clone(&deployed.live.api_id),
             stage: Arc::clone(&deployed.live.stage_name),
             connected_at: now,
@@ -299,10 +300,10 @@ impl WebSocketDoor {
         }
         let record = ConnectionRecord {
             connection: Arc::clone(connection),
-            node: self.node.id,
         };
-        if let Err(error) = self.node.store.register(record).await {
-            let failure = Failure::Internal(error.to_string());
+        if let Err(error) = self.node.registry.register(record).await {
+            tracing::debug!("a connection is not registered: {error}");
+            let failure = Failure::Overloaded("the store is away");
             self.pipeline.refuse(deployed, &call, &failure);
             return Err(refused(&failure));
         }

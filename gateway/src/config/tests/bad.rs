@@ -381,13 +381,32 @@ fn server_options() {
     );
     server(
         "store: redis://h",
-        &["2:10: a Redis store is not built yet; set server.store to memory"],
+        &[
+            "2:10: nodes that share a store must know a secret by which they believe each other; set server.cluster.secret \
+             (WIREGATE_CLUSTER_SECRET) to the same 32 characters or more on each, as `openssl rand -hex 32` makes them",
+        ],
     );
     server(
         "nodeListen: 127.0.0.1:1",
+        &["2:15: nodeListen is of use only with a Redis store; set server.store or leave it out"],
+    );
+    server(
+        "cluster: { secret: short, advertise: node-1, lease: 100ms, onIsolation: wait, outboxRate: 0, x: 1 }",
         &[
-            "2:15: nodeListen is of use only with a Redis store; set server.store or leave it out",
-            "2:15: links between nodes are not built yet; leave out server.nodeListen",
+            "2:22: the secret of a cluster has 32 characters at least; `openssl rand -hex 32` makes one",
+            "2:40: the port is missing, as in node-1.internal:8082",
+            "2:55: a lease lasts from 1s to 10m",
+            "2:75: expected one of hold, close, found 'wait'",
+            "2:93: expected a whole number of at least 1, found '0'",
+            "2:96: unknown key 'x'; the keys here are: secret, advertise, lease, onIsolation, outboxRate and outboxMaxAge",
+        ],
+    );
+    let secret = "cluster: { secret: 0123456789abcdef0123456789abcdef }";
+    server(
+        &format!("{secret}\n  store: redis://h\n  nodeListen: 0.0.0.0:1"),
+        &[
+            "4:15: the other nodes cannot reach this one at an address that means every address; set \
+             server.cluster.advertise to the host and port at which they do",
         ],
     );
     server(

@@ -13,6 +13,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use connection_store::ConnectionRecord;
 use gateway_core::call::Connection;
 use gateway_core::failure::Failure;
 use gateway_core::session::CloseCause;
@@ -42,6 +43,20 @@ pub struct End {
     pub ended_at: u64,
     /// Dropped once it need not be told any more.
     pub guard: Guard,
+}
+
+impl End {
+    /// What another node must know to tell it.
+    pub fn owed(&self) -> connection_store::Owed {
+        connection_store::Owed {
+            record: ConnectionRecord {
+                connection: Arc::clone(&self.connection),
+            },
+            code: self.cause.code(),
+            reason: self.cause.reason().to_owned(),
+            ended_at: self.ended_at,
+        }
+    }
 }
 
 /// An end that is being told.
@@ -219,6 +234,20 @@ impl Owed {
              cleared by other means"
         );
         Some(attempt.end)
+    }
+
+    /// Takes out every end that waits, for others to tell.
+    pub fn take_all(&self) -> Vec<End> {
+        let mut lines = self.lock();
+        let lines = &mut *lines;
+        let mut taken = Vec::with_capacity(lines.waiting);
+        for line in lines.by_stage.values_mut() {
+            while let Some(end) = line.waiting.give_up() {
+                taken.push(end);
+            }
+        }
+        lines.waiting = 0;
+        taken
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {

@@ -14,6 +14,8 @@ use crate::websocket::close;
 
 /// How long the peer may take to answer our close frame.
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
+/// How often a node that may not act looks whether it may again.
+const SUSPENDED: Duration = Duration::from_millis(200);
 /// How long a slow client may take to read what was queued for it before its close.
 const FLUSH_LIMIT: Duration = Duration::from_secs(30);
 
@@ -113,10 +115,19 @@ impl Socket<'_> {
         }
     }
 
-    /// Lets every message that was received reach the backend before `$disconnect` does.
+    /// Lets every message that was received reach the backend before `$disconnect` does; where this node was declared
+    /// dead, that was told already.
     async fn settle(&mut self) {
+        let was = self.live.connection.id.node();
+        // Who may not act now is not woken when it may again.
+        while !self.door.node.is_acting() && self.door.node.id() == was && !self.is_settled() {
+            tokio::time::sleep(SUSPENDED).await;
+        }
         poll_fn(|cx| {
             self.live.outlet.register(cx);
+            if self.door.node.id() != was {
+                return Poll::Ready(());
+            }
             self.start_messages();
             if self.is_settled() {
                 Poll::Ready(())

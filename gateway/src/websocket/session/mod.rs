@@ -326,7 +326,8 @@ impl<'a> Socket<'a> {
         self.next.as_ref().is_some_and(|next| {
             let usual = self.deployed.live.limits.concurrency;
             let concurrency = next.route.as_ref().map_or(usual, |route| route.concurrency);
-            self.live.in_flight() < concurrency
+            // A node that may have been declared dead hands nothing to a backend: it would be heard after the end.
+            self.live.in_flight() < concurrency && self.door.node.is_acting()
         })
     }
 

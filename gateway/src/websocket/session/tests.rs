@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use connection_store::{ConnectionRecord, MemoryStore};
+use connection_store::ConnectionRecord;
 use gateway_core::address::Directory;
 use gateway_core::call::Connection;
 use gateway_core::id::{ConnectionId, NodeId};
@@ -17,7 +17,7 @@ use tracing::span;
 use super::*;
 use crate::integration::http::{HttpClient, HttpClientConfig};
 use crate::integration::{Integrations, LambdaEndpoints};
-use crate::node::{Node, Outlet, Owed, Sessions, StageSlot, Stages, Wire};
+use crate::node::{Node, Outlet, Owed, Registry, StageSlot, Stages, Wire};
 use crate::observe::{AccessLog, Observe};
 use crate::pipeline::Pipeline;
 use crate::websocket::Proxies;
@@ -89,11 +89,7 @@ fn door(disconnect: String) -> (Arc<WebSocketDoor>, Arc<StageSlot>) {
     );
     let door = WebSocketDoor {
         pipeline: Pipeline::new(integrations, Arc::clone(&observe)),
-        node: Arc::new(Node {
-            id: NODE,
-            sessions: Sessions::default(),
-            store: Arc::new(MemoryStore::new(NODE)),
-        }),
+        node: Arc::new(Node::new(NODE, Registry::default(), None)),
         stages: Arc::clone(&stages),
         observe,
         drain: Arc::default(),
@@ -126,9 +122,8 @@ async fn open(
     });
     let record = ConnectionRecord {
         connection: Arc::clone(&connection),
-        node: NODE,
     };
-    door.node.store.register(record).await.unwrap();
+    door.node.registry.register(record).await.unwrap();
     let id = connection.id;
     let outlet = Outlet::new(Wire::Plain(socket), 1024, false);
     let permit = Arc::clone(places).try_acquire_owned().unwrap();

@@ -1,0 +1,45 @@
+//! Acts on what other nodes ask.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use bytes::Bytes;
+use connection_store::Inbox;
+use gateway_core::id::NodeId;
+
+use super::wire::{self, Answer, Request};
+use crate::node::Node;
+
+/// The door of other nodes. It is made before its node, since the node's roads lead to it.
+#[derive(Debug, Default)]
+pub struct NodeInbox(OnceLock<Weak<Node>>);
+
+impl NodeInbox {
+    /// From now on orders are for this node.
+    pub fn open(&self, node: &Arc<Node>) {
+        let _ = self.0.set(Arc::downgrade(node));
+    }
+}
+
+impl Inbox for NodeInbox {
+    fn receive(&self, from: NodeId, order: Bytes) -> Option<Bytes> {
+        let node = self.0.get()?.upgrade()?;
+        let answer = match wire::read_request(order) {
+            Ok(Request::Order {
+                id,
+                api_id,
+                stage,
+                order,
+            }) => Answer::Done(node.deliver(&id, &api_id, &stage, &order)),
+            Ok(Request::Probe { about }) => {
+                let roads = node.cluster.as_ref().map(|cluster| &cluster.roads);
+                let heard = |about: NodeId| roads.and_then(|roads| roads.heard(&about));
+                Answer::Heard(about.and_then(heard))
+            }
+            Err(error) => {
+                tracing::warn!(%from, "{error}");
+                return None;
+            }
+        };
+        Some(wire::answer(&answer))
+    }
+}

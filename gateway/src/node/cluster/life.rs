@@ -1,0 +1,295 @@
+//! The life of a node among others: it renews its lease, learns who is there, and knows when it must not act.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connection_store::{Lease, NodeInfo, Owed, Renewal, StoreError};
+use futures_util::future::join_all;
+use gateway_core::id::NodeId;
+use gateway_core::session::CloseCause;
+use gateway_core::tenure::{Standing, Tenure, Terms};
+use tokio::sync::Mutex;
+
+use super::Cluster;
+use crate::env;
+use crate::node::Node;
+use crate::observe::Observe;
+
+/// Nodes that are asked whether they hear us while the store is away.
+const WITNESSES: usize = 8;
+
+/// Keeps one node's place among the others.
+#[derive(Debug)]
+pub struct Life {
+    node: Arc<Node>,
+    observe: Arc<Observe>,
+    info: NodeInfo,
+    terms: Terms,
+    tenure: Tenure,
+    standing: Standing,
+    /// Renewals in a row after which the store knew another number of connections than there are.
+    miscounted: u8,
+    /// Since when the store is away.
+    away_since: Option<u64>,
+    /// Somebody looks for dead nodes.
+    reaping: Arc<Mutex<()>>,
+}
+
+impl Life {
+    /// Takes the lease for the first time; the node acts from then on.
+    pub async fn begin(
+        node: Arc<Node>,
+        observe: Arc<Observe>,
+        info: NodeInfo,
+        terms: Terms,
+    ) -> Result<Self, StoreError> {
+        let mut life = Self {
+            node,
+            observe,
+            info,
+            terms,
+            tenure: Tenure::new(terms, 0),
+            standing: Standing::Suspended,
+            miscounted: 0,
+            away_since: None,
+            reaping: Arc::default(),
+        };
+        let sent = env::uptime();
+        let renewal = life.cluster().store.renew(&life.info).await?;
+        life.tenure = Tenure::new(terms, sent);
+        life.renewed(sent, renewal).await;
+        life.judge();
+        Ok(life)
+    }
+
+    /// Renews until it is dropped.
+    pub async fn run(mut self) {
+        let every = self.every();
+        loop {
+            tokio::time::sleep(every.mul_f64(0.9 + env::chance() / 5.0)).await;
+            self.turn().await;
+        }
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_millis(self.terms.lease / 5)
+    }
+
+    fn cluster(&self) -> &Cluster {
+        let cluster = self.node.cluster.as_ref();
+        cluster.expect("only a node among others has a lease")
+    }
+
+    /// One renewal, with all that follows from it.
+    async fn turn(&mut self) {
+        let sent = env::uptime();
+        let cluster = self.cluster();
+        let renewing = cluster.store.renew(&self.info);
+        // Other nodes are asked at the same time: an answer that comes late is worth less.
+        let witnesses = async {
+            if self.terms.linked && !cluster.store_is_up() {
+                self.is_heard().await
+            } else {
+                false
+            }
+        };
+        let (renewed, heard) = tokio::join!(renewing, witnesses);
+        if heard {
+            self.tenure.answered(sent);
+        }
+        match renewed {
+            Ok(renewal) if renewal.lease == Lease::Fenced => self.be_reborn().await,
+            Ok(renewal) => self.renewed(sent, renewal).await,
+            Err(error) => self.failed(sent, &error).await,
+        }
+        self.judge();
+        let deaf = self.cluster().roads.deaf();
+        self.observe.metrics.cluster.roads_up(deaf.is_none());
+        self.reap();
+    }
+
+    async fn renewed(&mut self, sent: u64, renewal: Renewal) {
+        let now = env::uptime();
+        self.tenure.renewed(sent, now);
+        let cluster = self.cluster();
+        cluster.clock.heard(renewal.time, sent, now);
+        cluster.store_is(true);
+        self.node.registry.store_is(true);
+        self.observe.metrics.cluster.store_up(true);
+        if let Some(since) = self.away_since.take() {
+            let away_ms = now.saturating_sub(since);
+            tracing::info!(away_ms, "the store is back");
+        }
+        let me = self.node.id();
+        match self.cluster().store.nodes().await {
+            Ok(nodes) => {
+                let peers = self.cluster().met(me, &nodes);
+                self.tenure.met(peers > 0);
+                self.observe.metrics.cluster.nodes(peers + 1);
+            }
+            Err(error) => tracing::debug!("the nodes cannot be listed: {error}"),
+        }
+        match self.cluster().outbox.backlog().await {
+            Ok(backlog) => self.observe.metrics.cluster.backlog(&backlog),
+            Err(error) => tracing::debug!("the outbox cannot be counted: {error}"),
+        }
+        self.reconcile(me, renewal).await;
+    }
+
+    /// Brings the store up to date where it may not be.
+    async fn reconcile(&mut self, me: NodeId, renewal: Renewal) {
+        let registry = &self.node.registry;
+        // Connections come and go while the store counts: only a difference that stays is one.
+        let counts_agree = renewal.registered == registry.len() as u64;
+        self.miscounted = if counts_agree {
+            0
+        } else {
+            self.miscounted.saturating_add(1)
+        };
+        if renewal.lease == Lease::Held && !registry.differs() && self.miscounted < 3 {
+            return;
+        }
+        self.miscounted = 0;
+        match registry.reconcile(me).await {
+            Ok(repair) if repair.added + repair.removed > 0 => {
+                let (added, removed) = (repair.added, repair.removed);
+                tracing::info!(added, removed, "the store says again who is connected here");
+                self.observe.metrics.cluster.repaired(added + removed);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!("the store cannot be told who is connected here: {error}"),
+        }
+    }
+
+    async fn failed(&mut self, sent: u64, error: &StoreError) {
+        let now = env::uptime();
+        self.tenure.failed(now);
+        let was_up = self.cluster().store_is_up();
+        self.cluster().store_is(false);
+        self.node.registry.store_is(false);
+        self.observe.metrics.cluster.store_up(false);
+        if self.away_since.is_none() {
+            self.away_since = Some(now);
+            tracing::error!(
+                "the store is away: {error}; clients stay connected, and who comes is registered once it is back"
+            );
+        }
+        // The first time nobody was asked beside the renewal.
+        if was_up && self.terms.linked && self.is_heard().await {
+            self.tenure.answered(sent);
+        }
+    }
+
+    /// Whether any other node answers.
+    async fn is_heard(&self) -> bool {
+        let cluster = self.cluster();
+        let limit = self.every() / 2;
+        let peers = cluster.peers();
+        let questions = peers
+            .iter()
+            .take(WITNESSES)
+            .map(|peer| cluster.probe(peer, None, limit));
+        join_all(questions).await.iter().any(Option::is_some)
+    }
+
+    /// Lets the node act, or stops it, as its tenure says.
+    fn judge(&mut self) {
+        let standing = self.tenure.standing(env::uptime());
+        self.node.may_act_until(self.tenure.acts_until());
+        if std::mem::replace(&mut self.standing, standing) == standing {
+            return;
+        }
+        match standing {
+            Standing::Acting => {
+                tracing::info!("this node acts");
+                for live in self.node.sessions.all() {
+                    live.outlet.wake();
+                }
+            }
+            Standing::Suspended => tracing::error!(
+                "this node cannot tell whether the others believe it dead: frames of clients wait until it can"
+            ),
+            Standing::Isolated => {
+                tracing::error!(
+                    connections = self.node.sessions.len(),
+                    "this node reaches neither the store nor any other node: its clients are sent away"
+                );
+                self.close_all();
+            }
+        }
+    }
+
+    fn close_all(&self) {
+        for live in self.node.sessions.all() {
+            live.outlet.close(CloseCause::Restart);
+        }
+    }
+
+    /// This incarnation was declared dead: others have reported its connections as ended. The process goes on as a new one.
+    async fn be_reborn(&mut self) {
+        let old = self.node.id();
+        let new = NodeId(env::random());
+        tracing::error!(
+            %old, %new, connections = self.node.sessions.len(),
+            "this node was declared dead while it did not answer: its clients are sent away, and it goes on as a new one"
+        );
+        self.observe.metrics.cluster.fenced();
+        let cluster = self.cluster();
+        // In this order: nothing of the old incarnation acts, then it is known to be dead, then its sockets close.
+        self.node.become_node(new);
+        cluster.buried(old);
+        cluster.roads.rename(new);
+        self.close_all();
+        self.leave_to_others(old).await;
+        self.info.id = new;
+        self.info.started_at = env::wall();
+        let sent = env::uptime();
+        let renewal = self.cluster().store.renew(&self.info).await;
+        match renewal {
+            Ok(renewal) => {
+                self.tenure = Tenure::new(self.terms, sent);
+                self.renewed(sent, renewal).await;
+            }
+            // The next turn tries again; until then the new incarnation does not act.
+            Err(error) => tracing::error!("no lease for the new incarnation yet: {error}"),
+        }
+    }
+
+    /// Connections that were never registered are unknown to whoever buried the incarnation: somebody must tell of them.
+    async fn leave_to_others(&self, old: NodeId) {
+        let ended_at = env::wall();
+        let cause = CloseCause::NodeLost;
+        let owed: Vec<Owed> = (self.node.registry.void(old).into_iter())
+            .map(|record| Owed {
+                record,
+                code: cause.code(),
+                reason: cause.reason().to_owned(),
+                ended_at,
+            })
+            .collect();
+        if owed.is_empty() {
+            return;
+        }
+        if let Err(error) = self.cluster().outbox.put(&owed).await {
+            let count = owed.len();
+            tracing::error!(
+                count,
+                "$disconnects of connections that were never registered are lost: {error}"
+            );
+        }
+    }
+
+    /// Looks for dead nodes, if this one may.
+    fn reap(&self) {
+        if self.tenure.may_bury(env::uptime()) {
+            let (node, observe) = (Arc::clone(&self.node), Arc::clone(&self.observe));
+            let (terms, reaping) = (self.terms, Arc::clone(&self.reaping));
+            // Beside the renewals, which must not wait for a large burial.
+            tokio::spawn(async move {
+                if let Ok(_alone) = reaping.try_lock() {
+                    super::reaper::reap(node, observe, terms).await;
+                }
+            });
+        }
+    }
+}

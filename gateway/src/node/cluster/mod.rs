@@ -1,0 +1,215 @@
+//! The other nodes: who they are, what became of them, how an order reaches them.
+//!
+//! `life.rs` keeps this node's lease, `farewell.rs` ends it in good order, `reaper.rs` buries the dead, `inbox.rs` acts on what others ask, `wire.rs` has the bytes.
+
+mod farewell;
+mod inbox;
+mod life;
+mod reaper;
+mod wire;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use connection_store::{
+    BusError, ConnectionStore, Fate, NodeBus, NodeEntry, NodeInfo, Outbox, StoreClock,
+};
+use gateway_core::failure::Failure;
+use gateway_core::id::{ConnectionId, NodeId};
+
+use super::{Delivered, Order};
+
+pub use farewell::leave;
+pub use inbox::NodeInbox;
+pub use life::Life;
+
+/// How long an order to another node may take. AWS's SDKs wait far longer, and try again after a 503.
+const ORDER_LIMIT: Duration = Duration::from_millis(1_500);
+/// Incarnations that are remembered as dead.
+const MOST_DEAD: usize = 4096;
+
+/// The way to the other nodes, with what it learns of them and must be told.
+pub trait Roads: NodeBus {
+    /// Who is there now.
+    fn meet(&self, nodes: &[NodeInfo]);
+    /// How long ago something came that only this node can have sent, on a connection straight from it.
+    fn heard(&self, node: &NodeId) -> Option<Duration>;
+    /// From now on this node is that incarnation.
+    fn rename(&self, me: NodeId);
+}
+
+/// What is shared with the other nodes, and what is known of them.
+pub struct Cluster {
+    /// The registry that all share.
+    pub store: Arc<dyn ConnectionStore>,
+    /// What dead nodes left undone.
+    pub outbox: Arc<dyn Outbox>,
+    /// The way to them.
+    pub roads: Arc<dyn Roads>,
+    /// The time that all share.
+    pub clock: Arc<StoreClock>,
+    /// The store answers.
+    up: AtomicBool,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Live nodes, as the store last said.
+    peers: HashMap<NodeId, NodeInfo>,
+    /// Every node that was ever among them and is not known to be dead.
+    ever: HashSet<NodeId>,
+    dead: HashSet<NodeId>,
+    died: VecDeque<NodeId>,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// What a node needs of the others.
+    pub fn new(
+        store: Arc<dyn ConnectionStore>,
+        outbox: Arc<dyn Outbox>,
+        roads: Arc<dyn Roads>,
+        clock: Arc<StoreClock>,
+    ) -> Self {
+        Self {
+            store,
+            outbox,
+            roads,
+            clock,
+            up: AtomicBool::new(false),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Whether the store answered when it was last asked.
+    pub fn store_is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    fn store_is(&self, up: bool) {
+        self.up.store(up, Ordering::Release);
+    }
+
+    /// Live nodes but for this one, as the store last said.
+    pub fn peers(&self) -> Vec<NodeId> {
+        self.known().peers.keys().copied().collect()
+    }
+
+    /// Why orders of other nodes, or the answers of the store, are not to be counted on; `None` while all is well.
+    pub fn trouble(&self) -> Option<String> {
+        if !self.store_is_up() {
+            return Some("the store does not answer".to_owned());
+        }
+        self.roads.deaf()
+    }
+
+    /// Whether an incarnation is known never to act again.
+    pub fn is_dead(&self, node: &NodeId) -> bool {
+        self.known().dead.contains(node)
+    }
+
+    /// Carries an order to the node that holds the connection, and its answer back.
+    pub(super) async fn send(
+        &self,
+        id: &ConnectionId,
+        api_id: &str,
+        stage: &str,
+        order: &Order,
+    ) -> Result<Delivered, Failure> {
+        let owner = id.node();
+        if self.is_dead(&owner) {
+            return Err(Failure::Gone);
+        }
+        // An id is a hint that anybody can make up: who is not known is looked up before anything is sent.
+        if !self.known().peers.contains_key(&owner) {
+            match self.fate(&owner).await {
+                Failure::Gone => return Err(Failure::Gone),
+                _ if self.known().ever.contains(&owner) => {}
+                unknown if self.store_is_up() => return Err(unknown),
+                _ => {}
+            }
+        }
+        let bytes = wire::order(id, api_id, stage, order);
+        match self.roads.request(&owner, bytes, ORDER_LIMIT).await {
+            Ok(answer) => match wire::read_answer(answer) {
+                Ok(wire::Answer::Done(done)) => done,
+                Ok(wire::Answer::Heard(_)) | Err(_) => Err(Failure::Unknown),
+            },
+            Err(BusError::Busy) => Err(Failure::Unknown),
+            Err(BusError::TooLarge(bytes)) => Err(Failure::PayloadTooLarge(bytes as u64)),
+            Err(BusError::Unreachable(_) | BusError::Unanswered) => Err(self.fate(&owner).await),
+        }
+    }
+
+    /// What may be said of a connection whose node does not answer: gone, where the node can never act again, or unknown.
+    async fn fate(&self, node: &NodeId) -> Failure {
+        match self.store.fate(node).await {
+            Ok(Fate::Fenced) => {
+                self.buried(*node);
+                Failure::Gone
+            }
+            // A node that was here may be cut off from a store that has lost its data since.
+            Ok(Fate::Absent) if !self.known().ever.contains(node) => Failure::Gone,
+            Ok(Fate::Live | Fate::Absent | Fate::Unknown) | Err(_) => Failure::Unknown,
+        }
+    }
+
+    /// The store said who is there.
+    fn met(&self, me: NodeId, nodes: &[NodeEntry]) -> usize {
+        let live: Vec<NodeInfo> = nodes
+            .iter()
+            .filter(|entry| entry.id != me)
+            .filter_map(|entry| entry.info.clone())
+            .collect();
+        self.roads.meet(&live);
+        let mut known = self.known();
+        let peers = live.len();
+        known.ever.extend(live.iter().map(|info| info.id));
+        known.peers = live.into_iter().map(|info| (info.id, info)).collect();
+        // Whoever left in good order is buried by then; nothing is asked of them any more.
+        if known.ever.len() > MOST_DEAD {
+            known.ever = known.peers.keys().copied().collect();
+        }
+        peers
+    }
+
+    /// An incarnation is known to be dead.
+    fn buried(&self, node: NodeId) {
+        let mut known = self.known();
+        known.peers.remove(&node);
+        known.ever.remove(&node);
+        if known.dead.insert(node) {
+            known.died.push_back(node);
+        }
+        if known.died.len() > MOST_DEAD
+            && let Some(oldest) = known.died.pop_front()
+        {
+            known.dead.remove(&oldest);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks a node whether it is there, and how long ago it heard `about`.
+    async fn probe(&self, node: &NodeId, about: Option<NodeId>, limit: Duration) -> Option<Heard> {
+        let answer = self.roads.request(node, wire::probe(about), limit).await;
+        match wire::read_answer(answer.ok()?) {
+            Ok(wire::Answer::Heard(heard)) => Some(Heard(heard)),
+            Ok(wire::Answer::Done(_)) | Err(_) => None,
+        }
+    }
+}
+
+/// What a node that answers a probe knows of another one.
+struct Heard(Option<Duration>);

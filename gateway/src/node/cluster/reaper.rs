@@ -1,0 +1,101 @@
+//! Buries nodes that died: from then on nothing can act in their names, and the ends of their connections are told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connection_store::{Burial, Fencing, NodeEntry, StoreError};
+use futures_util::future::join_all;
+use gateway_core::id::NodeId;
+use gateway_core::session::CloseCause;
+use gateway_core::tenure::Terms;
+
+use super::{Cluster, Heard};
+use crate::node::Node;
+use crate::observe::Observe;
+
+/// Ends moved to the outbox at once.
+const BATCH: usize = 500;
+
+/// Looks for nodes whose lease lapsed and that nobody hears, and buries them.
+pub(super) async fn reap(node: Arc<Node>, observe: Arc<Observe>, terms: Terms) {
+    let Some(cluster) = &node.cluster else {
+        return;
+    };
+    let Ok(nodes) = cluster.store.nodes().await else {
+        return;
+    };
+    let me = node.id();
+    for entry in nodes {
+        if entry.id == me || entry.info.is_some() || entry.silent_for <= terms.lease {
+            continue;
+        }
+        if let Err(error) = bury(cluster, &observe, me, &entry, terms).await {
+            tracing::warn!(node = %entry.id, "a dead node is not buried yet: {error}");
+        }
+    }
+}
+
+async fn bury(
+    cluster: &Cluster,
+    observe: &Observe,
+    me: NodeId,
+    entry: &NodeEntry,
+    terms: Terms,
+) -> Result<(), StoreError> {
+    let lost = entry.id;
+    if !cluster.is_dead(&lost) {
+        if terms.linked && is_heard(cluster, me, lost, terms).await {
+            tracing::info!(node = %lost, "a node has lost the store, not its life: it answers");
+            return Ok(());
+        }
+        if cluster.store.fence(&lost).await? == Fencing::Alive {
+            return Ok(());
+        }
+        cluster.buried(lost);
+        observe.metrics.cluster.buried();
+        let (silent_ms, connections) = (entry.silent_for, entry.connections);
+        tracing::warn!(node = %lost, silent_ms, connections, "a node died; its connections are reported as ended");
+    }
+    let cause = CloseCause::NodeLost;
+    let mut moved = 0;
+    loop {
+        match cluster
+            .store
+            .bury(&lost, (cause.code(), cause.reason()), BATCH)
+            .await?
+        {
+            Burial::More(count) => moved += count,
+            Burial::Done(count) => {
+                moved += count;
+                break;
+            }
+            Burial::Taken => break,
+        }
+    }
+    if moved > 0 {
+        tracing::info!(node = %lost, ends = moved, "the ends of its connections wait to be told");
+    }
+    Ok(())
+}
+
+/// Whether anybody has heard the node within a lease: this one, the node itself when asked, or another one. A node that
+/// hears from any other that it is heard goes on acting, so it must not be buried by one that merely does not reach it.
+async fn is_heard(cluster: &Cluster, me: NodeId, lost: NodeId, terms: Terms) -> bool {
+    let lease = Duration::from_millis(terms.lease);
+    let of_late = |heard: Option<Duration>| heard.is_some_and(|ago| ago < lease);
+    if of_late(cluster.roads.heard(&lost)) {
+        return true;
+    }
+    let limit = lease / 10;
+    if cluster.probe(&lost, None, limit).await.is_some() {
+        return true;
+    }
+    let others: Vec<NodeId> = (cluster.peers().into_iter())
+        .filter(|peer| *peer != me && *peer != lost)
+        .collect();
+    let questions = others
+        .iter()
+        .map(|peer| cluster.probe(peer, Some(lost), limit));
+    let answers = join_all(questions).await;
+    answers.iter().flatten().any(|Heard(ago)| of_late(*ago))
+}
