@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::{Client, Handshake, HttpAnswer, Request, within};
+use crate::{Client, Handshake, HttpAnswer, Redis, Request, within};
 
 /// The longest start of an unoptimized binary on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -26,8 +26,12 @@ pub struct Exit {
     pub stderr: String,
 }
 
+/// What the nodes of a test know and nobody else.
+const SECRET: &str = "the secret of nodes that are tested";
+const MANAGEMENT_URL: &str = "WIREGATE_MANAGEMENT_URL";
+
 /// How the binary is to be started.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GatewayCommand {
     binary: PathBuf,
     yaml: String,
@@ -88,6 +92,34 @@ impl GatewayCommand {
         self
     }
 
+    /// One of several nodes: the store that they share, a secret, and a link to each other.
+    #[must_use]
+    pub fn node_of(self, store: &str) -> Self {
+        self.env("WIREGATE_STORE", store)
+            .env("WIREGATE_CLUSTER_SECRET", SECRET)
+            .env("WIREGATE_NODE_LISTEN", "127.0.0.1:0")
+    }
+
+    /// Starts it, or where `TESTS_NODES` is 2, two nodes of which clients come to the first, and backends and operators
+    /// to the second.
+    pub async fn start_all(self) -> Gateway {
+        if std::env::var("TESTS_NODES").as_deref() != Ok("2") {
+            return self.start().await;
+        }
+        let command = self.node_of(&Redis::database().await);
+        let second = command.clone().start().await;
+        let url = format!("http://{}", second.management);
+        let given = command.env.iter().any(|(name, _)| name == MANAGEMENT_URL);
+        let command = if given {
+            command
+        } else {
+            command.env(MANAGEMENT_URL, &url)
+        };
+        let mut first = command.start().await;
+        first.second = Some(Box::new(second));
+        first
+    }
+
     /// Starts it and waits until it answers; fails the test if it ends instead.
     pub async fn start(self) -> Gateway {
         match self.try_start().await {
@@ -119,6 +151,7 @@ impl GatewayCommand {
             public: ([127, 0, 0, 1], 0).into(),
             management: ([127, 0, 0, 1], 0).into(),
             started: Instant::now(),
+            second: None,
         };
         let ready = within(
             START_LIMIT,
@@ -192,6 +225,8 @@ pub struct Gateway {
     public: SocketAddr,
     management: SocketAddr,
     started: Instant,
+    /// Another node, to which whoever is no client goes.
+    second: Option<Box<Gateway>>,
 }
 
 impl Gateway {
@@ -202,7 +237,9 @@ impl Gateway {
 
     /// The operators' listener.
     pub fn management(&self) -> SocketAddr {
-        self.management
+        self.second
+            .as_ref()
+            .map_or(self.management, |second| second.management)
     }
 
     /// `ws://public{path}`.
@@ -227,19 +264,21 @@ impl Gateway {
 
     /// `POST /dev/@connections/{id}` on the operators' listener.
     pub async fn push(&self, id: &str, body: impl AsRef<[u8]>) -> HttpAnswer {
-        Request::post(self.management, &callback(id), body)
+        Request::post(self.management(), &callback(id), body)
             .send()
             .await
     }
 
     /// `GET /dev/@connections/{id}` on the operators' listener.
     pub async fn connection(&self, id: &str) -> HttpAnswer {
-        Request::get(self.management, &callback(id)).send().await
+        Request::get(self.management(), &callback(id)).send().await
     }
 
     /// `DELETE /dev/@connections/{id}` on the operators' listener.
     pub async fn delete(&self, id: &str) -> HttpAnswer {
-        Request::delete(self.management, &callback(id)).send().await
+        Request::delete(self.management(), &callback(id))
+            .send()
+            .await
     }
 
     /// Replaces its configuration file in one step, as editors and deployments do.

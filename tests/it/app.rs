@@ -8,7 +8,7 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_wiregate-under-test");
 
 /// A gateway with that configuration file.
 pub(crate) async fn start(yaml: &str) -> Gateway {
-    GatewayCommand::new(BINARY, yaml).start().await
+    GatewayCommand::new(BINARY, yaml).start_all().await
 }
 
 /// Every line of `text`, `by` spaces further to the right.

@@ -1,6 +1,7 @@
 //! Builds every part from the configuration: the only place where they all meet.
 
 mod deploy;
+mod membership;
 mod process;
 mod reload;
 mod workers;

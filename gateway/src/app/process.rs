@@ -1,6 +1,7 @@
 //! The life of the process: start in order, serve, reload, drain, stop.
 
 use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,16 +9,21 @@ use std::sync::Arc;
 use gateway_core::id::NodeId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::deploy::{Addresses, compile_all};
 use super::reload::Reloader;
-use super::workers::{self, Shared};
-use crate::config::{Config, ConfigErrors, Diagnostic, Loaded, LogFormat, Overrides, Watcher};
+use super::membership::Membership;
+use super::workers::{self, Listeners, Shared};
+use crate::config::{
+    Config, ConfigErrors, Diagnostic, Loaded, LogFormat, Overrides, Store, Watcher,
+};
 use crate::env;
 use crate::integration::http::TlsRoots;
 use crate::listen::{self, Budget, Handshakes, Port, TlsOffer};
-use crate::node::{Node, Owed, Registry, Report, Stages};
+use crate::node::{self, End, Node, Owed, Registry, Report, Stages};
 use crate::observe::{AccessLog, Observe};
+use crate::websocket::OutboxTerms;
 
 /// Exit code of a configuration that cannot be served (`EX_USAGE`).
 pub const EXIT_CONFIG: u8 = 64;
@@ -39,7 +45,7 @@ pub fn run(loaded: Loaded, file: Option<PathBuf>, overrides: Overrides) -> ExitC
         Err(error) => return unavailable(&format!("the runtime cannot start: {error}")),
     };
     runtime.block_on(async {
-        match Process::start(loaded, file, overrides) {
+        match Process::start(loaded, file, overrides).await {
             Ok(process) => process.serve().await,
             Err(code) => code,
         }
@@ -57,6 +63,8 @@ struct Process {
     threads: Vec<std::thread::JoinHandle<()>>,
     stop: watch::Sender<bool>,
     signals: Signals,
+    /// Keeps this node's place among the others.
+    life: Option<JoinHandle<()>>,
 }
 
 struct Signals {
@@ -66,7 +74,7 @@ struct Signals {
 }
 
 impl Process {
-    fn start(
+    async fn start(
         loaded: Loaded,
         file: Option<PathBuf>,
         overrides: Overrides,
@@ -110,13 +118,19 @@ impl Process {
             public: public.address,
             management: management.address,
         };
+        let (nodes, node_listeners) = match server.node_listen {
+            Some(address) => {
+                let port = bind("server.nodeListen", address)?;
+                (Some(port.address), port.listeners)
+            }
+            None => (None, Vec::new()),
+        };
         let deployment = compile_all(&loaded, addresses).map_err(|mistakes| {
             eprintln!("{}", ConfigErrors::from(mistakes));
             ExitCode::from(EXIT_CONFIG)
         })?;
 
         let stages = Arc::new(Stages::default());
-        let node_id = NodeId(env::random());
         let access = match server.log.access {
             crate::config::AccessLog::Off => AccessLog::Off,
             crate::config::AccessLog::Errors => AccessLog::Errors,
@@ -129,9 +143,25 @@ impl Process {
         deployment.deploy(&stages, &observe.metrics);
         let tls = Arc::new(TlsOffer::default());
         tls.set(server.tls.as_ref());
+        let membership = match &server.store {
+            Store::Memory => None,
+            Store::Redis(url) => {
+                let joining = Membership::join(url, server, nodes, &observe);
+                Some(joining.await.map_err(|why| unavailable(&why))?)
+            }
+        };
+        let node = match &membership {
+            Some(membership) => Arc::clone(&membership.node),
+            None => Arc::new(Node::new(NodeId(env::random()), Registry::default(), None)),
+        };
         let shared = Shared {
             config: Arc::new(loaded.config.clone()),
-            node: Arc::new(Node::new(node_id, Registry::default(), None)),
+            node,
+            outbox: OutboxTerms {
+                rate: server.cluster.outbox_rate,
+                max_age: server.cluster.outbox_max_age,
+            },
+            link: membership.as_ref().map(|membership| membership.link.clone()),
             stages: Arc::clone(&stages),
             observe: Arc::clone(&observe),
             drain: Arc::default(),
@@ -156,9 +186,9 @@ impl Process {
             management: addresses.management,
         };
         let (stop, stopped) = watch::channel(false);
-        let threads = spawn_all(&shared, public, management, &stopped)
+        let threads = spawn_all(&shared, public, management, node_listeners, &stopped)
             .map_err(|error| unavailable(&format!("a worker thread cannot start: {error}")))?;
-        announce(&shared, &warnings, places);
+        announce(&shared, nodes, &warnings, places);
         let reloader = Reloader {
             file,
             overrides,
@@ -174,6 +204,7 @@ impl Process {
             threads,
             stop,
             signals,
+            life: membership.map(|membership| tokio::spawn(membership.life.run())),
         })
     }
 
@@ -227,18 +258,14 @@ impl Process {
             ?limit,
             "draining"
         );
-        let Shared {
-            drain,
-            closing,
-            node,
-            ..
-        } = &self.shared;
+        let Shared { drain, node, .. } = &self.shared;
         let report = tokio::select! {
             report = drain.run(&node.sessions, limit) => report,
             _ = self.signals.terminate.recv() => return self.abandon(),
             _ = self.signals.interrupt.recv() => return self.abandon(),
         };
-        closing.start();
+        let report = self.leave(report).await;
+        self.shared.closing.start();
         let _ = self.stop.send(true);
         for thread in self.threads {
             // A worker that is stuck must not keep the process: its sockets are closed, its work was waited for.
@@ -262,6 +289,37 @@ impl Process {
             "the drain ran out of time: these $disconnects were not delivered; raise server.drainTimeout"
         );
         ExitCode::from(EXIT_UNFINISHED)
+    }
+
+    /// Ends this node for the others, and leaves to them what no backend took.
+    async fn leave(&mut self, report: Report) -> Report {
+        let node = &self.shared.node;
+        let Some(cluster) = &node.cluster else {
+            return report;
+        };
+        let ends = self.shared.owed.take_all();
+        let untold: Vec<_> = ends.iter().map(End::owed).collect();
+        let left = node::leave(node, cluster, &untold).await;
+        if let Some(life) = self.life.take() {
+            life.abort();
+        }
+        match left {
+            Ok(left) => {
+                if left > 0 {
+                    tracing::info!(left, "the other nodes tell the ends that no backend took");
+                }
+                Report {
+                    unfinished: 0,
+                    undelivered: 0,
+                }
+            }
+            Err(error) => {
+                tracing::error!(
+                    "the store did not hear that this node leaves: {error}; the others find out once its lease is over"
+                );
+                report
+            }
+        }
     }
 
     fn abandon(&self) -> ExitCode {
@@ -292,24 +350,35 @@ fn spawn_all(
     shared: &Shared,
     public: Port,
     management: Port,
+    nodes: Vec<TcpListener>,
     stopped: &watch::Receiver<bool>,
 ) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
+    let mut nodes = nodes.into_iter();
     let pairs = public.listeners.into_iter().zip(management.listeners);
     pairs
         .enumerate()
         .map(|(number, (public, management))| {
-            workers::spawn(shared.clone(), number, public, management, stopped.clone())
+            let listeners = Listeners {
+                public,
+                management,
+                nodes: nodes.next(),
+            };
+            workers::spawn(shared.clone(), number, listeners, stopped.clone())
         })
         .collect()
 }
 
 /// The banner says what is served, where, with which store and preset; the line that begins with `ready` is for programs.
-fn announce(shared: &Shared, warnings: &[Diagnostic], places: usize) {
+fn announce(shared: &Shared, nodes: Option<SocketAddr>, warnings: &[Diagnostic], places: usize) {
     let mut out = std::io::stdout().lock();
     let served = shared.stages.load();
     let mut lines = vec![format!(
-        "wiregate {} · store: memory · room for {places} connections · {} workers",
+        "wiregate {} · store: {} · room for {places} connections · {} workers",
         env!("CARGO_PKG_VERSION"),
+        match &shared.config.server.store {
+            Store::Memory => "memory".to_owned(),
+            Store::Redis(_) => format!("Redis, as node {}", shared.node.id()),
+        },
         worker_count(&shared.config),
     )];
     let schemes: &[&str] = match &shared.config.server.tls {
@@ -363,9 +432,10 @@ fn announce(shared: &Shared, warnings: &[Diagnostic], places: usize) {
             let _ = writeln!(out, "{line}");
         }
     }
+    let nodes = nodes.map_or(String::new(), |nodes| format!(" nodes={nodes}"));
     let _ = writeln!(
         out,
-        "ready public={} management={}",
+        "ready public={} management={}{nodes}",
         shared.public, shared.management
     );
     let _ = out.flush();

@@ -21,7 +21,8 @@ use crate::management::{self, Access, Health};
 use crate::node::{Drain, Node, Owed, Stages};
 use crate::observe::Observe;
 use crate::pipeline::Pipeline;
-use crate::websocket::{Proxies, WebSocketDoor};
+use crate::websocket::{OutboxTerms, Proxies, WebSocketDoor};
+use super::membership::LinkDoor;
 
 /// What all workers share.
 #[derive(Debug, Clone)]
@@ -44,14 +45,24 @@ pub(super) struct Shared {
     pub(super) credentials: Arc<[Credentials]>,
     pub(super) public: SocketAddr,
     pub(super) management: SocketAddr,
+    pub(super) outbox: OutboxTerms,
+    /// Where other nodes come in.
+    pub(super) link: Option<LinkDoor>,
+}
+
+/// One worker's share of each port.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    pub(super) public: TcpListener,
+    pub(super) management: TcpListener,
+    pub(super) nodes: Option<TcpListener>,
 }
 
 /// Starts one worker. It runs until `stop` changes.
 pub(super) fn spawn(
     shared: Shared,
     number: usize,
-    public: TcpListener,
-    management: TcpListener,
+    listeners: Listeners,
     stop: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -61,7 +72,7 @@ pub(super) fn spawn(
         .name(format!("worker-{number}"))
         .spawn(move || {
             runtime.block_on(async move {
-                if let Err(error) = work(shared, public, management, stop).await {
+                if let Err(error) = work(shared, number, listeners, stop).await {
                     tracing::error!("a worker cannot listen: {error}");
                 }
             });
@@ -70,12 +81,15 @@ pub(super) fn spawn(
 
 async fn work(
     shared: Shared,
-    public: TcpListener,
-    management: TcpListener,
+    number: usize,
+    listeners: Listeners,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let public = tokio::net::TcpListener::from_std(public)?;
-    let management = tokio::net::TcpListener::from_std(management)?;
+    let public = tokio::net::TcpListener::from_std(listeners.public)?;
+    let management = tokio::net::TcpListener::from_std(listeners.management)?;
+    if let (Some(link), Some(nodes)) = (&shared.link, listeners.nodes) {
+        link.serve(nodes)?;
+    }
     let server = &shared.config.server;
     let client = HttpClient::new(&HttpClientConfig {
         allow_link_local: server.allow_link_local_backends,
@@ -103,7 +117,7 @@ async fn work(
         credentials: Arc::clone(&shared.credentials),
     });
     let public_listener = Arc::new(PublicListener {
-        websocket,
+        websocket: Arc::clone(&websocket),
         callback: Arc::clone(&callback),
         address: shared.public,
         tls: Arc::clone(&shared.tls),
@@ -128,6 +142,11 @@ async fn work(
         observe: Arc::clone(&shared.observe),
         closing: Arc::clone(&shared.closing),
     });
+    // One worker is enough: how fast the outbox is emptied is a rate of the node.
+    if let (0, Some(cluster)) = (number, &shared.node.cluster) {
+        let outbox = Arc::clone(&cluster.outbox);
+        tokio::spawn(websocket.empty_outbox(outbox, shared.outbox));
+    }
     tokio::spawn(public_listener.run(public, shared.public_budget.clone()));
     tokio::spawn(management_listener.run(management, shared.management_budget.clone()));
     // The runtime's tasks end with it; what must be finished was waited for before `stop` changed.

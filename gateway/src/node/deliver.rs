@@ -134,7 +134,7 @@ impl Node {
             return self.deliver(id, api_id, stage, order);
         }
         match &self.cluster {
-            Some(cluster) => cluster.send(id, api_id, stage, order).await,
+            Some(cluster) => cluster.send(self.id(), id, api_id, stage, order).await,
             // Store and node are one process: another node is an earlier life of it and never acts again.
             None => Err(Failure::Gone),
         }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use connection_store::{
-    BusError, ConnectionStore, Fate, NodeBus, NodeEntry, NodeInfo, Outbox, StoreClock,
+    BusError, ConnectionStore, Fate, NodeBus, NodeEntry, NodeInfo, Outbox, StoreClock, StoreError,
 };
 use gateway_core::failure::Failure;
 use gateway_core::id::{ConnectionId, NodeId};
@@ -117,9 +117,10 @@ impl Cluster {
         self.known().dead.contains(node)
     }
 
-    /// Carries an order to the node that holds the connection, and its answer back.
+    /// Carries an order of node `me` to the node that holds the connection, and its answer back.
     pub(super) async fn send(
         &self,
+        me: NodeId,
         id: &ConnectionId,
         api_id: &str,
         stage: &str,
@@ -129,14 +130,8 @@ impl Cluster {
         if self.is_dead(&owner) {
             return Err(Failure::Gone);
         }
-        // An id is a hint that anybody can make up: who is not known is looked up before anything is sent.
         if !self.known().peers.contains_key(&owner) {
-            match self.fate(&owner).await {
-                Failure::Gone => return Err(Failure::Gone),
-                _ if self.known().ever.contains(&owner) => {}
-                unknown if self.store_is_up() => return Err(unknown),
-                _ => {}
-            }
+            self.seek(me, owner).await?;
         }
         let bytes = wire::order(id, api_id, stage, order);
         match self.roads.request(&owner, bytes, ORDER_LIMIT).await {
@@ -146,19 +141,40 @@ impl Cluster {
             },
             Err(BusError::Busy) => Err(Failure::Unknown),
             Err(BusError::TooLarge(bytes)) => Err(Failure::PayloadTooLarge(bytes as u64)),
-            Err(BusError::Unreachable(_) | BusError::Unanswered) => Err(self.fate(&owner).await),
+            Err(BusError::Unreachable(_) | BusError::Unanswered) => {
+                let fate = self.store.fate(&owner).await;
+                Err(self.verdict(owner, fate))
+            }
+        }
+    }
+
+    /// Finds out about a node that was not among the others when these were last listed. An id is a hint that anybody can
+    /// make up: nothing is sent to a node of which nobody ever heard.
+    async fn seek(&self, me: NodeId, node: NodeId) -> Result<(), Failure> {
+        let fate = self.store.fate(&node).await;
+        if fate == Ok(Fate::Live) {
+            // It has just come.
+            if let Ok(nodes) = self.store.nodes().await {
+                self.met(me, &nodes);
+            }
+            return Ok(());
+        }
+        match self.verdict(node, fate) {
+            // It may be cut off from the store, and there all the same.
+            Failure::Unknown if self.known().ever.contains(&node) => Ok(()),
+            failure => Err(failure),
         }
     }
 
     /// What may be said of a connection whose node does not answer: gone, where the node can never act again, or unknown.
-    async fn fate(&self, node: &NodeId) -> Failure {
-        match self.store.fate(node).await {
+    fn verdict(&self, node: NodeId, fate: Result<Fate, StoreError>) -> Failure {
+        match fate {
             Ok(Fate::Fenced) => {
-                self.buried(*node);
+                self.buried(node);
                 Failure::Gone
             }
             // A node that was here may be cut off from a store that has lost its data since.
-            Ok(Fate::Absent) if !self.known().ever.contains(node) => Failure::Gone,
+            Ok(Fate::Absent) if !self.known().ever.contains(&node) => Failure::Gone,
             Ok(Fate::Live | Fate::Absent | Fate::Unknown) | Err(_) => Failure::Unknown,
         }
     }
