@@ -8,8 +8,12 @@ mod clock;
 mod memory;
 mod outbox;
 mod record;
+mod redis;
 mod store;
 
+pub use self::redis::{
+    Heard, InvalidRedisUrl, Redis, RedisSettings, RedisStore, RedisUrl, Subscriber, Topology,
+};
 pub use bus::{BusError, Inbox, NodeBus};
 pub use clock::StoreClock;
 pub use memory::MemoryStore;

@@ -81,6 +81,13 @@ impl ConnectionId {
         NodeId(node)
     }
 
+    /// What tells it from other connections of its node.
+    pub fn random(&self) -> [u8; 16] {
+        let mut random = [0; 16];
+        random.copy_from_slice(&self.0[1 + NodeId::BYTES..]);
+        random
+    }
+
     /// The text form, without allocating.
     pub fn encode(&self) -> [u8; Self::TEXT_LENGTH] {
         base64_text(&URL_SAFE, &self.0)
@@ -381,6 +388,7 @@ mod tests {
     fn ids_have_the_documented_texts() {
         assert_eq!(ours().to_string(), "AQABq83v_zAxMjM0NTY3ODlhYmNkZWY=");
         assert_eq!(ours().node(), NODE);
+        assert_eq!(ours().random(), *b"0123456789abcdef");
         assert_eq!(NODE.to_string(), "0001abcdefff");
         assert_eq!(
             RequestId::new(*b"hello world").to_string(),

@@ -1,0 +1,74 @@
+//! Every key in Redis: its name, type, content, life and owner.
+//!
+//! `n` is a node's incarnation, 12 hexadecimal digits. What stands between braces decides the slot on a cluster, so all keys of
+//! one incarnation are in one slot, and so are those of the outbox, and those that tell which nodes there are: each Lua
+//! script uses keys of one of these three groups only. All times are Redis's own, in milliseconds of the epoch.
+//!
+//! | key | type | content | life | written by |
+//! |---|---|---|---|---|
+//! | `wg:{n}:lease` | string | [`NodeInfo`](crate::NodeInfo) as JSON: hostname, version, link address, start | the lease, 10 s | its node, with each renewal |
+//! | `wg:{n}:fenced` | string | `1`: this incarnation never acts again | 48 h | who declares it dead, or itself when it leaves |
+//! | `wg:{n}:conns` | sorted set, all scores 0 | 16 random bytes of the connection's id, then its record as JSON | 7 days after the last renewal | its node; emptied by who buries it |
+//! | `wg:{n}:reap` | string | who buries it | the lease | the node that buries it |
+//! | `wg:{cluster}:nodes` | sorted set | incarnation by the time of its last renewal | for ever; a member until its node left or is buried | every node |
+//! | `wg:{cluster}:boot` | string | when this data set was first seen | for ever | the first node that misses it |
+//! | `wg:{outbox}:item` | hash | connection id to the owed `$disconnect` as JSON | until delivered or given up | who buries, who leaves |
+//! | `wg:{outbox}:due` | sorted set | connection id by when it may be claimed | as its item | who claims |
+//! | `wg:{outbox}:since` | sorted set | connection id by when it came in | as its item | who puts |
+//! | `wg:{outbox}:tries` | hash | connection id to how often it was claimed | as its item | who claims |
+//! | `wg:{outbox}:dead` | hash | connection id to tries, reason (as JSON) and item, a line each | the youngest 100,000 | who gives up |
+//! | `wg:{outbox}:graves` | sorted set | connection id by when it was given up | as its dead letter | who gives up |
+//!
+//! Why one sorted set for all connections of a node, and no key for each: equal scores order the members by their bytes,
+//! which are those of the ids, so that a range of it is a page in the order of ids, the beginning of a member finds and removes it, and
+//! to add it again changes nothing. A hash for each connection, with a set as its index, takes more memory and an expiry for each.
+//!
+//! Why nodes and boot are in one slot: a node that is missing among the nodes counts as absent only if the data set is
+//! older than its absence, and a cluster can lose one slot and keep another.
+
+use gateway_core::id::NodeId;
+
+/// How long a fence lasts, in seconds: longer than any paused process sleeps.
+pub(super) const FENCE_SECONDS: u64 = 48 * 60 * 60;
+/// How long connections of a node outlive its last renewal, in milliseconds, if nobody is there to bury it.
+pub(super) const CONNECTIONS_MILLIS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+pub(super) const NODES: &str = "wg:{cluster}:nodes";
+pub(super) const BOOT: &str = "wg:{cluster}:boot";
+
+pub(super) const ITEM: &str = "wg:{outbox}:item";
+pub(super) const DUE: &str = "wg:{outbox}:due";
+pub(super) const SINCE: &str = "wg:{outbox}:since";
+pub(super) const TRIES: &str = "wg:{outbox}:tries";
+pub(super) const DEAD: &str = "wg:{outbox}:dead";
+pub(super) const GRAVES: &str = "wg:{outbox}:graves";
+
+pub(super) fn lease(node: NodeId) -> String {
+    format!("wg:{{{node}}}:lease")
+}
+
+pub(super) fn fenced(node: NodeId) -> String {
+    format!("wg:{{{node}}}:fenced")
+}
+
+pub(super) fn connections(node: NodeId) -> String {
+    format!("wg:{{{node}}}:conns")
+}
+
+pub(super) fn reap(node: NodeId) -> String {
+    format!("wg:{{{node}}}:reap")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_page() {
+        let node = NodeId([0, 1, 2, 0xab, 0xcd, 0xef]);
+        assert_eq!(lease(node), "wg:{000102abcdef}:lease");
+        assert_eq!(fenced(node), "wg:{000102abcdef}:fenced");
+        assert_eq!(connections(node), "wg:{000102abcdef}:conns");
+        assert_eq!(reap(node), "wg:{000102abcdef}:reap");
+    }
+}

@@ -1,0 +1,20 @@
+//! Redis, or Valkey, behind the ports: the registry and the outbox that several nodes share.
+//!
+//! `endpoint` reads the URL, `dial` opens connections to what it names, `client` keeps one open and answers within a time limit,
+//! `keys` lists every key, each `.lua` file is one atomic step on keys of one slot, `pack` is the form of what is stored.
+
+mod check;
+mod client;
+mod dial;
+mod endpoint;
+mod keys;
+mod listing;
+mod outbox;
+mod pack;
+mod script;
+mod store;
+
+pub use client::Redis;
+pub use dial::{Heard, Subscriber};
+pub use endpoint::{InvalidRedisUrl, RedisUrl, Topology};
+pub use store::{RedisSettings, RedisStore};

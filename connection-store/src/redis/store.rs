@@ -1,0 +1,289 @@
+//! The registry on Redis.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gateway_core::id::{ConnectionId, NodeId};
+use redis::Value;
+use tokio::time::Instant;
+
+use super::client::{Redis, read};
+use super::endpoint::{InvalidRedisUrl, RedisUrl};
+use super::script::{Script, Step, scripts};
+use super::{keys, pack};
+use crate::{
+    Burial, ConnectionRecord, ConnectionStore, Fate, Fencing, Filter, Lease, Listing, NodeEntry,
+    NodeInfo, Outbox, Owed, Page, Registration, Renewal, StoreError,
+};
+
+scripts! {
+    REGISTER = "register.lua",
+    UNREGISTER = "unregister.lua",
+    RENEW = "renew.lua",
+    MEET = "meet.lua",
+    RETIRE = "retire.lua",
+    FENCE = "fence.lua",
+    FATE = "fate.lua",
+    KNOWN = "known.lua",
+    EXHUME = "exhume.lua",
+    BURY = "bury.lua",
+}
+
+/// So many records or ids go in one step: longer ones would keep Redis from others.
+pub(super) const MOST_IN_A_STEP: usize = 1_000;
+
+/// What a store on Redis can be set to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// How long a lease lasts after its renewal; and the right to bury.
+    pub lease: Duration,
+    /// A node that nobody knows is [`Fate::Absent`] once the data are so old.
+    pub settled_after: Duration,
+    /// How long a call may take, connecting included.
+    pub timeout: Duration,
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(10),
+            settled_after: Duration::from_secs(15),
+            timeout: Duration::from_millis(500),
+        }
+    }
+}
+
+/// The registry and the outbox on Redis.
+#[derive(Debug)]
+pub struct RedisStore {
+    pub(super) redis: Redis,
+    lease: Duration,
+    settled_after: Duration,
+    /// Says which store has the right to bury.
+    name: [u8; 16],
+    poisoned: AtomicU64,
+}
+
+impl RedisStore {
+    /// Connects with the first call, so it can be made while Redis is away.
+    pub fn connect(url: RedisUrl, settings: RedisSettings) -> Result<Self, InvalidRedisUrl> {
+        Ok(Self::on(Redis::new(url, settings.timeout)?, settings))
+    }
+
+    /// On a connection that others share; its limit stands over that of the settings.
+    pub fn on(redis: Redis, settings: RedisSettings) -> Self {
+        let mut name = [0; 16];
+        getrandom::fill(&mut name).expect("the operating system has randomness");
+        Self {
+            redis,
+            lease: settings.lease,
+            settled_after: settings.settled_after,
+            name,
+            poisoned: AtomicU64::new(0),
+        }
+    }
+
+    /// The connection, for others to share.
+    pub fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    /// How often something was passed over that none of us wrote.
+    pub fn poisoned(&self) -> u64 {
+        self.poisoned.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn pass_over(&self, poison: &pack::Poison, key: &str) {
+        self.poisoned.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(key, "passed over in Redis: {poison}");
+    }
+
+    pub(super) async fn run<T: redis::FromRedisValue>(
+        &self,
+        script: &Script,
+        step: Step,
+        deadline: Instant,
+    ) -> Result<T, StoreError> {
+        read(self.redis.run(script, &step, deadline).await?)
+    }
+
+    async fn forget(&self, node: NodeId, deadline: Instant) -> Result<(), StoreError> {
+        let mut command = redis::cmd("ZREM");
+        command.arg(keys::NODES).arg(node.to_string());
+        self.redis.call_by(&command, deadline).await.map(drop)
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
+}
+
+#[async_trait]
+impl ConnectionStore for RedisStore {
+    async fn register(&self, records: &[ConnectionRecord]) -> Result<Registration, StoreError> {
+        let deadline = self.redis.deadline();
+        for records in records.chunks(MOST_IN_A_STEP) {
+            let node = records[0].node();
+            let step = Step::on([keys::fenced(node), keys::connections(node)])
+                .with_number(keys::CONNECTIONS_MILLIS)
+                .with_all(records.iter().map(pack::pack_member));
+            let done: bool = self.run(&REGISTER, step, deadline).await?;
+            if !done {
+                return Ok(Registration::Fenced);
+            }
+        }
+        Ok(Registration::Done)
+    }
+
+    async fn unregister(&self, ids: &[ConnectionId]) -> Result<(), StoreError> {
+        let deadline = self.redis.deadline();
+        for ids in ids.chunks(MOST_IN_A_STEP) {
+            let step = Step::on([keys::connections(ids[0].node())])
+                .with_all(ids.iter().map(|id| id.random().to_vec()));
+            let _: Value = self.run(&UNREGISTER, step, deadline).await?;
+        }
+        Ok(())
+    }
+
+    async fn renew(&self, node: &NodeInfo) -> Result<Renewal, StoreError> {
+        let deadline = self.redis.deadline();
+        let id = node.id;
+        let step = Step::on([keys::fenced(id), keys::lease(id), keys::connections(id)])
+            .with_number(millis(self.lease))
+            .with(pack::pack_info(node))
+            .with_number(keys::CONNECTIONS_MILLIS);
+        let (lease, registered, time): (u8, u64, u64) = self.run(&RENEW, step, deadline).await?;
+        let lease = match lease {
+            0 => Lease::Lapsed,
+            1 => Lease::Held,
+            _ => Lease::Fenced,
+        };
+        if lease == Lease::Fenced {
+            return Ok(Renewal {
+                lease,
+                time,
+                registered,
+            });
+        }
+        let step = Step::on([keys::NODES.to_owned(), keys::BOOT.to_owned()]).with(id.to_string());
+        // Masters of a cluster have a clock each; for this key all nodes ask the same one.
+        let time = self.run(&MEET, step, deadline).await?;
+        Ok(Renewal {
+            lease,
+            time,
+            registered,
+        })
+    }
+
+    async fn retire(&self, node: &NodeId) -> Result<(), StoreError> {
+        let deadline = self.redis.deadline();
+        let keys = [
+            keys::fenced(*node),
+            keys::lease(*node),
+            keys::connections(*node),
+        ];
+        let step = Step::on(keys).with_number(keys::FENCE_SECONDS);
+        let left: u64 = self.run(&RETIRE, step, deadline).await?;
+        if left == 0 {
+            self.forget(*node, deadline).await?;
+        }
+        Ok(())
+    }
+
+    async fn fate(&self, node: &NodeId) -> Result<Fate, StoreError> {
+        let deadline = self.redis.deadline();
+        let keys = [
+            keys::fenced(*node),
+            keys::lease(*node),
+            keys::connections(*node),
+        ];
+        let own: String = self.run(&FATE, Step::on(keys), deadline).await?;
+        match own.as_str() {
+            "fenced" => return Ok(Fate::Fenced),
+            "live" => return Ok(Fate::Live),
+            "nothing" => {}
+            _ => return Ok(Fate::Unknown),
+        }
+        let step = Step::on([keys::NODES.to_owned(), keys::BOOT.to_owned()]).with(node.to_string());
+        let (known, age): (bool, i64) = self.run(&KNOWN, step, deadline).await?;
+        let settled = u64::try_from(age).is_ok_and(|age| age >= millis(self.settled_after));
+        Ok(if !known && settled {
+            Fate::Absent
+        } else {
+            Fate::Unknown
+        })
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeEntry>, StoreError> {
+        self.entries().await
+    }
+
+    async fn fence(&self, node: &NodeId) -> Result<Fencing, StoreError> {
+        let step =
+            Step::on([keys::fenced(*node), keys::lease(*node)]).with_number(keys::FENCE_SECONDS);
+        let fenced: bool = self.run(&FENCE, step, self.redis.deadline()).await?;
+        Ok(if fenced {
+            Fencing::Fenced
+        } else {
+            Fencing::Alive
+        })
+    }
+
+    async fn bury(
+        &self,
+        node: &NodeId,
+        (code, reason): (u16, &str),
+        limit: usize,
+    ) -> Result<Burial, StoreError> {
+        let deadline = self.redis.deadline();
+        let node = *node;
+        let connections = keys::connections(node);
+        let step = Step::on([keys::reap(node), keys::fenced(node), connections.clone()])
+            .with(self.name)
+            .with_number(millis(self.lease))
+            .with_number(limit.clamp(1, MOST_IN_A_STEP) as u64);
+        let mut found: Vec<Vec<u8>> = self.run(&EXHUME, step, deadline).await?;
+        match found.first().map(Vec::as_slice) {
+            Some(b"taken") => return Ok(Burial::Taken),
+            Some(b"alive") => {
+                let why = format!("node {node} is not fenced, so it is not buried");
+                return Err(StoreError::Refused(why));
+            }
+            _ => {}
+        }
+        let now = found.get(1).and_then(|now| str::from_utf8(now).ok());
+        let ended_at = (now.and_then(|now| now.parse().ok()))
+            .ok_or_else(|| StoreError::Corrupt("no time with the connections".to_owned()))?;
+        let members = found.split_off(2);
+        let mut ends = Vec::with_capacity(members.len());
+        for member in &members {
+            match pack::unpack_member(node, member) {
+                Ok(record) => ends.push(Owed {
+                    record,
+                    code,
+                    reason: reason.to_owned(),
+                    ended_at,
+                }),
+                Err(poison) => self.pass_over(&poison, &connections),
+            }
+        }
+        // First in, then out: a crash in between leaves an end in both places.
+        self.put(&ends).await?;
+        let step = Step::on([keys::reap(node), connections])
+            .with(self.name)
+            .with_all(members);
+        let left: u64 = self.run(&BURY, step, self.redis.deadline()).await?;
+        if left > 0 {
+            return Ok(Burial::More(ends.len()));
+        }
+        self.forget(node, self.redis.deadline()).await?;
+        Ok(Burial::Done(ends.len()))
+    }
+
+    async fn list(&self, filter: &Filter, page: Page) -> Result<Listing, StoreError> {
+        self.page(filter, page).await
+    }
+}
