@@ -165,7 +165,12 @@ impl ConnectionStore for MemoryStore {
     async fn retire(&self, node: &NodeId) -> Result<(), StoreError> {
         let mut data = self.lock();
         data.fenced.insert(*node);
-        data.nodes.remove(node);
+        if let Some(known) = data.nodes.get_mut(node) {
+            known.info = None;
+            if known.records.is_empty() {
+                data.nodes.remove(node);
+            }
+        }
         Ok(())
     }
 
@@ -212,6 +217,10 @@ impl ConnectionStore for MemoryStore {
         limit: usize,
     ) -> Result<Burial, StoreError> {
         let mut data = self.lock();
+        if !data.fenced.contains(node) {
+            let why = format!("node {node} is not fenced, so it is not buried");
+            return Err(StoreError::Refused(why));
+        }
         let ended_at = data.time();
         let mut moved = 0;
         while moved < limit {
@@ -344,7 +353,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn memory_keeps_the_contract_of_a_registry() {
-        contract::registry::all(&store()).await;
+        let store = store();
+        contract::registry::all(&store, &store).await;
     }
 
     #[tokio::test(start_paused = true)]
