@@ -356,13 +356,15 @@ impl std::fmt::Debug for Link {
 fn explain(error: &RedisError) -> StoreError {
     let text = error.to_string();
     match error.kind() {
-        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed
-        | ErrorKind::RESP3NotSupported
+        ErrorKind::Server(_) | ErrorKind::Extension
             // A key of ours that holds another type; before Redis 7 in the text of another error.
             if text.contains("WRONGTYPE") =>
         {
             StoreError::Corrupt(text)
         }
+        ErrorKind::Server(ServerErrorKind::Moved) => StoreError::Refused(format!(
+            "{text} (a cluster's URL begins with redis+cluster://)"
+        )),
         ErrorKind::Server(_)
         | ErrorKind::Extension
         | ErrorKind::AuthenticationFailed

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use redis::Value;
 use tempfile::TempDir;
 
@@ -79,7 +80,12 @@ impl Server {
     pub(crate) fn with_password(password: &str, more: &[&str]) -> Self {
         let port = free_port();
         let basic = ["--port", &port.to_string(), "--requirepass", password];
-        Self::on(port, &basic, more, &format!(":{password}@"))
+        Self::on(
+            port,
+            &basic,
+            more,
+            &format!(":{}@", utf8_percent_encode(password, NON_ALPHANUMERIC)),
+        )
     }
 
     /// One that speaks TLS on `port`, and to the harness plainly on another.
@@ -96,7 +102,8 @@ impl Server {
         server
     }
 
-    fn on(port: u16, basic: &[&str], more: &[&str], login: &str) -> Self {
+    /// On a port that was given out already.
+    pub(crate) fn on(port: u16, basic: &[&str], more: &[&str], login: &str) -> Self {
         let fixed = [
             "--bind",
             "127.0.0.1",
@@ -272,28 +279,12 @@ impl Trio {
             Duration::from_secs(30),
             || {
                 trio.sentinels.iter().all(|(_, _, port)| {
-                    let told = trio.ask(*port);
+                    let told = ask(*port);
                     told.contains("num-slaves 1") && told.contains("num-other-sentinels 2")
                 })
             },
         );
         trio
-    }
-
-    fn ask(&self, port: u16) -> String {
-        let url = format!("redis://127.0.0.1:{port}/");
-        let mut text = String::new();
-        let connection = redis::Client::open(url).and_then(|client| client.get_connection());
-        let Ok(mut connection) = connection else {
-            return text;
-        };
-        let mut command = redis::cmd("SENTINEL");
-        command.arg("MASTER").arg("mymaster");
-        let told: redis::RedisResult<Vec<String>> = command.query(&mut connection);
-        for pair in told.unwrap_or_default().chunks(2) {
-            let _ = write!(text, "{} ", pair.join(" "));
-        }
-        text
     }
 
     /// All sentinels.
@@ -305,6 +296,23 @@ impl Trio {
             .collect();
         format!("redis+sentinel://{}/mymaster", hosts.join(","))
     }
+}
+
+/// What a sentinel says of the master.
+fn ask(port: u16) -> String {
+    let url = format!("redis://127.0.0.1:{port}/");
+    let mut text = String::new();
+    let connection = redis::Client::open(url).and_then(|client| client.get_connection());
+    let Ok(mut connection) = connection else {
+        return text;
+    };
+    let mut command = redis::cmd("SENTINEL");
+    command.arg("MASTER").arg("mymaster");
+    let told: redis::RedisResult<Vec<String>> = command.query(&mut connection);
+    for pair in told.unwrap_or_default().chunks(2) {
+        let _ = write!(text, "{} ", pair.join(" "));
+    }
+    text
 }
 
 impl Drop for Trio {
