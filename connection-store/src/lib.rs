@@ -5,6 +5,8 @@
 
 mod bus;
 mod clock;
+mod key;
+mod link;
 mod memory;
 mod outbox;
 mod record;
@@ -16,6 +18,8 @@ pub use self::redis::{
 };
 pub use bus::{BusError, Inbox, NodeBus};
 pub use clock::StoreClock;
+pub use key::{ClusterKey, ShortSecret};
+pub use link::{LinkBus, LinkCounts, LinkSettings, LinkTls};
 pub use memory::MemoryStore;
 pub use outbox::{Backlog, Claimed, DeadLetter, MOST_DEAD, Outbox, Owed};
 pub use record::{ConnectionRecord, NodeEntry, NodeInfo};

@@ -10,6 +10,7 @@ use gateway_core::id::{ConnectionId, NodeId};
 
 use crate::{ConnectionRecord, NodeInfo, Outbox, Owed};
 
+pub mod bus;
 pub mod outbox;
 pub mod registry;
 
