@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::deploy::{Addresses, compile_all};
-use super::reload::Reloader;
 use super::membership::Membership;
+use super::reload::Reloader;
 use super::workers::{self, Listeners, Shared};
 use crate::config::{
     Config, ConfigErrors, Diagnostic, Loaded, LogFormat, Overrides, Store, Watcher,
@@ -161,7 +161,9 @@ impl Process {
                 rate: server.cluster.outbox_rate,
                 max_age: server.cluster.outbox_max_age,
             },
-            link: membership.as_ref().map(|membership| membership.link.clone()),
+            link: membership
+                .as_ref()
+                .map(|membership| membership.link.clone()),
             stages: Arc::clone(&stages),
             observe: Arc::clone(&observe),
             drain: Arc::default(),

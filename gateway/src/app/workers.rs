@@ -11,6 +11,7 @@ use gateway_core::auth::sigv4::Credentials;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
+use super::membership::LinkDoor;
 use crate::callback::CallbackDoor;
 use crate::config::{Config, Credential};
 use crate::integration::http::{HttpClient, HttpClientConfig, TlsRoots};
@@ -22,7 +23,6 @@ use crate::node::{Drain, Node, Owed, Stages};
 use crate::observe::Observe;
 use crate::pipeline::Pipeline;
 use crate::websocket::{OutboxTerms, Proxies, WebSocketDoor};
-use super::membership::LinkDoor;
 
 /// What all workers share.
 #[derive(Debug, Clone)]

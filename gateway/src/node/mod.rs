@@ -13,7 +13,7 @@ mod stages;
 mod tls;
 mod wire;
 
-pub use cluster::{Cluster, Life, NodeInbox, Roads, leave};
+pub use cluster::{Cluster, Life, NodeInbox, Roads, Ways, leave};
 pub use deliver::{Delivered, Description, Node, Order, encode};
 pub use drain::{Drain, Guard, Report};
 pub use outlet::{Look, Outlet, Pushed};

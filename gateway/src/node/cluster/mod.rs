@@ -6,6 +6,7 @@ mod farewell;
 mod inbox;
 mod life;
 mod reaper;
+mod ways;
 mod wire;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -25,6 +26,7 @@ use super::{Delivered, Order};
 pub use farewell::leave;
 pub use inbox::NodeInbox;
 pub use life::Life;
+pub use ways::Ways;
 
 /// How long an order to another node may take. AWS's SDKs wait far longer, and try again after a 503.
 const ORDER_LIMIT: Duration = Duration::from_millis(1_500);

@@ -45,7 +45,7 @@ async fn bury(
     let lost = entry.id;
     if !cluster.is_dead(&lost) {
         if terms.linked && is_heard(cluster, me, lost, terms).await {
-            tracing::info!(node = %lost, "a node has lost the store, not its life: it answers");
+            tracing::debug!(node = %lost, "a node has lost the store, but was heard of late");
             return Ok(());
         }
         if cluster.store.fence(&lost).await? == Fencing::Alive {
