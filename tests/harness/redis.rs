@@ -49,7 +49,13 @@ impl Redis {
             Redis::spawn(free_address(), directory)
         });
         redis.wait().await;
-        let database = NEXT.fetch_add(1, Ordering::Relaxed) % DATABASES;
+        let database = (NEXT.fetch_add(1, Ordering::Relaxed) % DATABASES).to_string();
+        // As in a store that has been there for long: a node that it does not know does not exist.
+        let born = ["SELECT", &database, "SET", "wg:{cluster}:boot", "1"];
+        let (select, set) = born.split_at(2);
+        commands(redis.address, &[select, set])
+            .await
+            .expect("Redis takes a key");
         format!("redis://{}/{database}", redis.address)
     }
 
@@ -139,14 +145,22 @@ fn spawn(address: SocketAddr, directory: &TempDir) -> (Child, u32) {
 }
 
 async fn command(address: SocketAddr, words: &[&str]) -> std::io::Result<Vec<String>> {
+    commands(address, &[words]).await
+}
+
+/// Several commands on one connection; the answers' lines one after the other.
+async fn commands(address: SocketAddr, commands: &[&[&str]]) -> std::io::Result<Vec<String>> {
     let mut socket = BufReader::new(TcpStream::connect(address).await?);
-    let mut request = format!("*{}\r\n", words.len());
-    for word in words {
-        request += &format!("${}\r\n{word}\r\n", word.len());
+    let mut request = String::new();
+    for words in commands {
+        request += &format!("*{}\r\n", words.len());
+        for word in *words {
+            request += &format!("${}\r\n{word}\r\n", word.len());
+        }
     }
     socket.write_all(request.as_bytes()).await?;
     let mut lines = Vec::new();
-    let mut left = 1_usize;
+    let mut left = commands.len();
     while left > 0 {
         left -= 1;
         let mut line = String::new();

@@ -11,6 +11,11 @@ pub(crate) async fn start(yaml: &str) -> Gateway {
     GatewayCommand::new(BINARY, yaml).start_all().await
 }
 
+/// The same, never among other nodes: for what one process does by itself.
+pub(crate) async fn start_alone(yaml: &str) -> Gateway {
+    GatewayCommand::new(BINARY, yaml).start().await
+}
+
 /// Every line of `text`, `by` spaces further to the right.
 pub(crate) fn indent(by: usize, text: &str) -> String {
     let pad = " ".repeat(by);
@@ -39,6 +44,14 @@ impl App {
     /// With further members of the API.
     pub(crate) async fn with(api: &str) -> Self {
         Self::with_server("", api).await
+    }
+
+    /// With further top-level sections, and never among other nodes, which would tell what it leaves untold.
+    pub(crate) async fn alone(top: &str) -> Self {
+        let backend = Self::backend().await;
+        let yaml = Self::yaml(&backend, top, "");
+        let gateway = start_alone(&yaml).await;
+        Self { gateway, backend }
     }
 
     /// With further top-level sections and members of the API.

@@ -34,7 +34,7 @@ async fn ready_is_said_once_everything_answers() {
 
 #[tokio::test]
 async fn a_drain_closes_with_1001_tells_every_disconnect_and_exits_0() {
-    let mut app = App::start().await;
+    let mut app = App::alone("").await;
     let mut clients = Vec::new();
     let mut ids = Vec::new();
     for _ in 0..50 {
@@ -75,7 +75,7 @@ async fn a_drain_without_connections_is_quick() {
 // G-N5
 #[tokio::test]
 async fn a_drain_lets_calls_in_flight_finish_and_takes_no_new_clients() {
-    let mut app = App::start().await;
+    let mut app = App::alone("").await;
     let gate = Gate::shut();
     app.backend.hold("/echo", &gate);
     let (mut client, _) = app.connect().await;
@@ -217,7 +217,7 @@ async fn what_a_drain_could_not_deliver_is_said_and_the_exit_code_is_1() {
         hooks.url("/connect"),
         down.url("/disconnect")
     );
-    let mut gateway = app::start(&yaml).await;
+    let mut gateway = app::start_alone(&yaml).await;
     let mut client = gateway.connect("/dev").await;
     let id = hooks.next("/connect").await.connection_id();
     gateway.signal("TERM");

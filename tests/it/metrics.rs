@@ -7,7 +7,7 @@ use crate::app::{App, only_the_echo_comes_back};
 
 #[tokio::test]
 async fn each_series_counts_what_its_name_says() {
-    let app = App::start().await;
+    let app = App::alone("").await;
     let (mut ada, id) = app.connect().await;
     let (mut bob, gone) = app.connect().await;
     app.backend.on("/connect", |_| Answer::status(401));

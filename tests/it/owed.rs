@@ -157,7 +157,7 @@ async fn many_ends_that_their_backend_never_takes_keep_no_later_one_waiting() {
 
 #[tokio::test]
 async fn a_drain_tells_all_ends_but_those_that_their_backend_never_takes() {
-    let mut app = App::with_server("server: { drainTimeout: 5s }", "").await;
+    let mut app = App::alone("server: { drainTimeout: 5s }").await;
     let (clients, healthy) = connect(&app, 50).await;
     stuck(&app, 20).await;
     app.gateway.signal("TERM");
@@ -171,7 +171,7 @@ async fn a_drain_tells_all_ends_but_those_that_their_backend_never_takes() {
 #[tokio::test]
 async fn more_ends_than_may_wait_are_given_up_and_counted_and_a_drain_says_what_it_leaves() {
     let server = "server: { maxOwedDisconnects: 5, drainTimeout: 1s }";
-    let mut app = App::with_server(server, "").await;
+    let mut app = App::alone(server).await;
     let (clients, _) = connect(&app, 19).await;
     break_down(&app).await;
     drop(clients);
