@@ -1,7 +1,7 @@
 //! Frames and batches as bytes.
 //!
 //! ```text
-//! batch  length of the frames (4)  frames  code over number, length and frames (16)
+//! batch  length of the frames (4)  frames, enciphered  code over number, length and frames (16)
 //! frame  kind (1)  ticket (8)  length of the body (4)  body
 //! ```
 //!
@@ -22,7 +22,7 @@ pub(super) const HEAD: usize = 13;
 pub(super) const DEADLINE: usize = 8;
 /// A batch is closed once its frames have so many bytes.
 pub(super) const BATCH: usize = 64 * 1024;
-/// From this size on a body travels alone, and is not copied.
+/// From this size on a body travels in a batch of its own, and is not copied where it arrives.
 pub(super) const LARGE: usize = 16 * 1024;
 
 /// What a frame is.

@@ -166,7 +166,7 @@ impl Line {
             }
             let queued = std::mem::replace(&mut slot.stage, Stage::Out(number));
             if let Stage::Queued { deadline, body } = queued {
-                outgoing.put_order(ticket.to_bits(), deadline, body);
+                outgoing.put_order(ticket.to_bits(), deadline, &body);
                 any = true;
             }
         }

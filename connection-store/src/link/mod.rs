@@ -5,8 +5,9 @@
 //! goes in one write. `auth.rs` has the opening, `frame.rs` the bytes, `line.rs` what waits for answers.
 //!
 //! Whoever stands in between, or put a false address where nodes publish theirs, can cut a connection and nothing else: both
-//! sides prove that they know the cluster's secret, and every batch carries a code under a key of this connection and
-//! direction over its place in the sequence. What is sent can be read on the way unless [`LinkTls`] hides it.
+//! sides prove that they know the cluster's secret, and every batch is enciphered and signed, with its place in the sequence, under
+//! a key of this connection and direction. [`LinkTls`] adds what certificates give: who learns the secret later, or knows it and
+//! has no certificate, neither reads nor joins in.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

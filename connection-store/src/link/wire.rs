@@ -1,17 +1,17 @@
 //! The two halves of a connection after its opening: batches that come, batches that go.
 
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::auth::{Seal, TAG};
 use super::frame::{
-    BATCH, DEADLINE, Frames, Kind, LARGE, LENGTH, batch_length, largest_batch, length, put_head,
+    BATCH, Frames, HEAD, Kind, LARGE, LENGTH, batch_length, largest_batch, length, put_head,
 };
 
 /// What one read may bring. Buffers start with it and go back to it.
@@ -63,18 +63,16 @@ impl Incoming {
             ControlFlow::Continue(Some(whole)) if self.received.len() >= whole => whole,
             ControlFlow::Continue(_) => return Ok(None),
         };
-        let (batch, tag) = self.received[..whole].split_at(whole - TAG);
-        if !self.seal.admits(batch, tag) {
+        let (length, sealed) = self.received[..whole].split_at_mut(LENGTH);
+        if !self.seal.open(length, sealed) {
             return Err(broken("a batch was altered, or is none of this connection"));
         }
         if whole < LARGE {
             self.spent = whole;
             return Ok(Some(Frames::of_small(&self.received[LENGTH..whole - TAG])));
         }
-        let whole = self.received.split_to(whole).freeze();
-        Ok(Some(Frames::of_large(
-            whole.slice(LENGTH..whole.len() - TAG),
-        )))
+        let frames = self.received.split_to(whole).freeze();
+        Ok(Some(Frames::of_large(frames.slice(LENGTH..whole - TAG))))
     }
 
     /// Gives memory back that a quiet connection does not need.
@@ -111,8 +109,6 @@ pub(super) struct Outgoing {
     buffer: Vec<u8>,
     /// Where the open batch begins.
     open: Option<usize>,
-    /// A large body, and where in the buffer it belongs. Nothing is put behind its batch.
-    large: Option<(usize, Bytes)>,
     written: usize,
     flushed: bool,
 }
@@ -123,7 +119,6 @@ impl Outgoing {
             seal,
             buffer: Vec::new(),
             open: None,
-            large: None,
             written: 0,
             flushed: true,
         }
@@ -131,7 +126,7 @@ impl Outgoing {
 
     /// Whether so much waits that nothing should be added.
     pub(super) fn is_full(&self) -> bool {
-        self.large.is_some() || self.buffer.len() >= BATCH
+        self.buffer.len() >= BATCH
     }
 
     /// Whether nothing waits.
@@ -141,46 +136,35 @@ impl Outgoing {
 
     /// Adds a probe or an echo.
     pub(super) fn put_sign(&mut self, kind: Kind) {
-        self.begin();
-        put_head(&mut self.buffer, kind, 0, 0);
+        self.put(kind, 0, &[], &[]);
     }
 
     /// Adds an answer.
     pub(super) fn put_answer(&mut self, ticket: u64, body: &[u8]) {
-        self.begin();
-        put_head(&mut self.buffer, Kind::Answer, ticket, body.len());
-        self.buffer.extend_from_slice(body);
-        self.close_if_large();
+        self.put(Kind::Answer, ticket, &[], body);
     }
 
-    /// Adds an order. A large one is not copied.
-    pub(super) fn put_order(&mut self, ticket: u64, deadline: u64, body: Bytes) {
-        let large = body.len() >= LARGE;
-        if large {
-            // It travels in a batch of its own, so that whoever receives it may keep the buffer it came in.
+    /// Adds an order.
+    pub(super) fn put_order(&mut self, ticket: u64, deadline: u64, body: &[u8]) {
+        if body.len() >= LARGE {
+            // It travels in a batch of its own: whoever receives it keeps no other bytes alive with it.
             self.close();
         }
-        self.begin();
-        put_head(&mut self.buffer, Kind::Order, ticket, DEADLINE + body.len());
-        self.buffer.extend_from_slice(&deadline.to_be_bytes());
-        if large {
-            self.large = Some((self.buffer.len(), body));
+        self.put(Kind::Order, ticket, &deadline.to_be_bytes(), body);
+        if body.len() >= LARGE {
             self.close();
-        } else {
-            self.buffer.extend_from_slice(&body);
-            self.close_if_large();
         }
     }
 
-    fn begin(&mut self) {
-        if self.open.is_none() {
-            self.open = Some(self.buffer.len());
+    fn put(&mut self, kind: Kind, ticket: u64, before: &[u8], body: &[u8]) {
+        let begun = *self.open.get_or_insert(self.buffer.len());
+        if begun == self.buffer.len() {
             self.buffer.extend_from_slice(&[0; LENGTH]);
         }
-    }
-
-    fn close_if_large(&mut self) {
-        let begun = self.open.unwrap_or(self.buffer.len());
+        self.buffer.reserve(HEAD + before.len() + body.len() + TAG);
+        put_head(&mut self.buffer, kind, ticket, before.len() + body.len());
+        self.buffer.extend_from_slice(before);
+        self.buffer.extend_from_slice(body);
         if self.buffer.len() - begun >= BATCH {
             self.close();
         }
@@ -190,13 +174,9 @@ impl Outgoing {
         let Some(begun) = self.open.take() else {
             return;
         };
-        let end = self.buffer.len();
-        let inside = (self.large.as_ref()).filter(|(place, _)| *place > begun);
-        let (split, body) = inside.map_or((end, &[][..]), |(place, body)| (*place, &body[..]));
-        let frames = length(end - begun - LENGTH + body.len());
-        self.buffer[begun..begun + LENGTH].copy_from_slice(&frames);
-        let (before, after) = self.buffer[begun..].split_at(split - begun);
-        let tag = self.seal.tag([before, body, after]);
+        let (before, frames) = self.buffer[begun..].split_at_mut(LENGTH);
+        before.copy_from_slice(&length(frames.len()));
+        let tag = self.seal.close(before, frames);
         self.buffer.extend_from_slice(&tag);
     }
 
@@ -207,50 +187,23 @@ impl Outgoing {
         stream: &mut S,
     ) -> Poll<io::Result<()>> {
         self.close();
-        let body = self.large.as_ref().map_or(0, |(_, body)| body.len());
-        while self.written < self.buffer.len() + body {
+        while self.written < self.buffer.len() {
             self.flushed = false;
-            let written = ready!(self.poll_some(cx, stream))?;
+            let rest = &self.buffer[self.written..];
+            let written = ready!(Pin::new(&mut *stream).poll_write(cx, rest))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += written;
         }
-        if !self.buffer.is_empty() {
-            self.clear();
-        }
+        self.written = 0;
+        self.buffer.clear();
+        self.buffer.shrink_to(2 * BATCH);
         if !self.flushed {
             ready!(Pin::new(stream).poll_flush(cx))?;
             self.flushed = true;
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn poll_some<S: AsyncWrite + Unpin>(
-        &self,
-        cx: &mut Context<'_>,
-        stream: &mut S,
-    ) -> Poll<io::Result<usize>> {
-        let stream = Pin::new(stream);
-        let Some((split, body)) = &self.large else {
-            return stream.poll_write(cx, &self.buffer[self.written..]);
-        };
-        let mut skip = self.written;
-        let mut rest = |part: &mut &[u8]| {
-            let skipped = skip.min(part.len());
-            *part = &part[skipped..];
-            skip -= skipped;
-        };
-        let mut parts = [&self.buffer[..*split], &body[..], &self.buffer[*split..]];
-        parts.iter_mut().for_each(&mut rest);
-        stream.poll_write_vectored(cx, &parts.map(IoSlice::new))
-    }
-
-    fn clear(&mut self) {
-        self.written = 0;
-        self.large = None;
-        self.buffer.clear();
-        self.buffer.shrink_to(2 * BATCH);
     }
 
     /// Gives memory back that a quiet connection does not need.
