@@ -11,6 +11,14 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::contract::bus::{self, Road, Start};
+use bytes::Bytes;
+
+mod ill_will;
+mod trouble;
+
+const ASKER: NodeId = NodeId([1; 6]);
+const OWNER: NodeId = NodeId([2; 6]);
+const LIMIT: Duration = Duration::from_secs(3);
 
 /// Links that know each other's addresses.
 #[derive(Default)]
@@ -55,6 +63,68 @@ fn random() -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     bytes
+}
+
+/// Counts what it hears and answers nothing to `silence`.
+#[derive(Debug, Default)]
+struct Counter(AtomicUsize);
+
+impl Counter {
+    fn heard(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Inbox for Counter {
+    fn receive(&self, _: NodeId, order: Bytes) -> Option<Bytes> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        (order != "silence").then(|| Bytes::from_static(b"done"))
+    }
+}
+
+fn settings(node: NodeId) -> LinkSettings {
+    let clock = Arc::new(StoreClock::new(|| 0, 1_700_000_000_000));
+    LinkSettings {
+        connect: Duration::from_secs(2),
+        ..LinkSettings::new(node, key(), clock, random)
+    }
+}
+
+fn key() -> ClusterKey {
+    ClusterKey::new("the same on all nodes of a cluster").unwrap()
+}
+
+/// A link that listens, where, and what it hears.
+async fn owner() -> (LinkBus, String, Arc<Counter>) {
+    let (listener, address) = listener().await;
+    let (owner, inbox) = (LinkBus::new(settings(OWNER)), Arc::new(Counter::default()));
+    owner.serve(listener, inbox.clone());
+    (owner, address, inbox)
+}
+
+async fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
+/// A link that knows the owner to be at an address.
+fn asker(address: &str) -> LinkBus {
+    let asker = LinkBus::new(settings(ASKER));
+    asker.set_peers([(OWNER, address.to_owned())]);
+    asker
+}
+
+async fn ask(link: &LinkBus, order: &'static [u8]) -> Result<Bytes, BusError> {
+    link.request(&OWNER, Bytes::from_static(order), LIMIT).await
+}
+
+async fn eventually(what: &str, is: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is() {
+        assert!(started.elapsed() < Duration::from_secs(10), "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]
