@@ -87,7 +87,7 @@ enum Stream {
 async fn open(shared: &Shared, destination: &Destination) -> io::Result<(Stream, Seals)> {
     let mut socket = TcpStream::connect(&*destination.address).await?;
     socket.set_nodelay(true)?;
-    let ids = (shared.node, destination.node);
+    let ids = (shared.me(), destination.node);
     let nonce = (shared.random)();
     let Some(tls) = &shared.tls else {
         let seals = introduce(&mut socket, &shared.key, ids, nonce).await?;

@@ -122,7 +122,8 @@ struct Destination {
 
 #[derive(Debug)]
 struct Shared {
-    node: NodeId,
+    /// Another incarnation after [`LinkBus::rename`].
+    node: ArcSwap<NodeId>,
     key: ClusterKey,
     clock: Arc<StoreClock>,
     tls: Option<LinkTls>,
@@ -168,7 +169,7 @@ impl LinkBus {
             random,
         } = settings;
         let shared = Shared {
-            node,
+            node: ArcSwap::from_pointee(node),
             key,
             clock,
             tls,
@@ -229,6 +230,12 @@ impl LinkBus {
                 || peer.silent_for().is_some_and(lately)
         });
         self.shared.directory.store(Arc::new(directory));
+    }
+
+    /// From now on this process is another node: connections that are opened, in either direction, are of that one. Those
+    /// that are there go on; what arrives on them is for the node that was, and finds it gone.
+    pub fn rename(&self, node: NodeId) {
+        self.shared.node.store(Arc::new(node));
     }
 
     /// Whether this node has an address.
@@ -334,6 +341,11 @@ impl Shared {
 
     fn troubles(&self) -> MutexGuard<'_, Vec<Option<String>>> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which node this is now.
+    fn me(&self) -> NodeId {
+        **self.node.load()
     }
 
     fn peer(&self, node: NodeId) -> Arc<Peer> {

@@ -155,12 +155,12 @@ async fn open(shared: &Shared, mut socket: TcpStream) -> io::Result<(Stream, Nod
     socket.set_nodelay(true)?;
     let nonce = (shared.random)();
     let Some(tls) = &shared.tls else {
-        let (from, seals) = welcome(&mut socket, &shared.key, shared.node, nonce).await?;
+        let (from, seals) = welcome(&mut socket, &shared.key, shared.me(), nonce).await?;
         return Ok((Stream::Plain(socket), from, seals));
     };
     let acceptor = TlsAcceptor::from(Arc::clone(&tls.server));
     let mut socket = Box::new(acceptor.accept(socket).await?);
-    let (from, seals) = welcome(&mut *socket, &shared.key, shared.node, nonce).await?;
+    let (from, seals) = welcome(&mut *socket, &shared.key, shared.me(), nonce).await?;
     Ok((Stream::Tls(socket), from, seals))
 }
 

@@ -42,7 +42,7 @@ impl Road for Links {
         let mut started = self.started.lock().unwrap();
         started.insert(node.id, (Arc::clone(&link), address));
         for (one, _) in started.values() {
-            let peers = started.iter().filter(|(id, _)| **id != one.shared.node);
+            let peers = started.iter().filter(|(id, _)| **id != one.shared.me());
             one.set_peers(peers.map(|(id, (_, address))| (*id, address.clone())));
         }
         link
@@ -170,4 +170,20 @@ fn tls(name: &str) -> LinkTls {
         server: Arc::new(server),
         client: Arc::new(client),
     }
+}
+
+#[tokio::test]
+async fn a_node_that_takes_another_name_is_reached_by_it_and_no_longer_by_the_old_one() {
+    let (owner, address, inbox) = owner().await;
+    let asker = LinkBus::new(settings(ASKER));
+    let reborn = NodeId([9; 6]);
+    owner.rename(reborn);
+    asker.set_peers([(OWNER, address.clone()), (reborn, address)]);
+    let limit = Duration::from_secs(2);
+    let order = Bytes::from_static(b"order");
+    let old = asker.request(&OWNER, order.clone(), limit).await;
+    assert!(matches!(old, Err(BusError::Unreachable(_))), "{old:?}");
+    let new = asker.request(&reborn, order, limit).await;
+    assert_eq!(new.unwrap(), "done");
+    assert_eq!(inbox.heard(), 1);
 }

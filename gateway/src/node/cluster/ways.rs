@@ -44,5 +44,7 @@ impl Roads for Ways {
         self.link.heard(node)
     }
 
-    fn rename(&self, _me: NodeId) {}
+    fn rename(&self, me: NodeId) {
+        self.link.rename(me);
+    }
 }
