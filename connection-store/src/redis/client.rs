@@ -122,10 +122,10 @@ impl Redis {
         &self,
         hear: impl Fn(Heard) + Send + Sync + 'static,
     ) -> Result<Subscriber, StoreError> {
-        let opened = timeout(self.0.limit * 4, self.0.dialer.subscriber(hear)).await;
+        let opened = timeout(self.0.limit * 6, self.0.dialer.subscriber(hear)).await;
         match opened {
             Ok(opened) => opened.map_err(|error| explain(&error)),
-            Err(_) => Err(late(self.0.limit * 4)),
+            Err(_) => Err(late(self.0.limit * 6)),
         }
     }
 
@@ -307,7 +307,7 @@ impl Attempt {
     async fn run(mut self) {
         let lost = Arc::new(AtomicBool::new(false));
         // To a sentinel, to the master, and its role; to some nodes of a cluster, and to those that they name.
-        let most = self.inner.limit * 4;
+        let most = self.inner.limit * 6;
         let opened = timeout(most, self.inner.dialer.open(lost.clone())).await;
         self.outcome = match opened {
             Ok(Ok(wire)) => Ok(Link {
@@ -334,6 +334,8 @@ impl Drop for Attempt {
                 state.rest = None;
             }
             Err(why) => {
+                // One that was to be replaced led nowhere, either.
+                state.link = None;
                 let pause = PAUSES.0 * 2_u32.saturating_pow(state.failures.min(10));
                 state.failures = state.failures.saturating_add(1);
                 state.rest = Some((Instant::now() + pause.min(PAUSES.1), why));

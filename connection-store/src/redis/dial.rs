@@ -49,7 +49,8 @@ pub(super) enum Wire {
 type Ear = Arc<dyn Fn(PushInfo) + Send + Sync>;
 
 impl Dialer {
-    /// Reads the files that the URL names; `limit` is for each connection and each answer.
+    /// Reads the files that the URL names. `limit` is for each answer, twice that for each connection: for each one with
+    /// TLS the crate reads all authorities of the system, while others that are being opened wait.
     pub(super) fn new(url: RedisUrl, limit: Duration) -> Result<Self, InvalidRedisUrl> {
         let certificates = url.tls.as_ref().map(read_certificates).transpose()?;
         if certificates.is_some() {
@@ -166,7 +167,7 @@ impl Dialer {
         // The crate's own waits (1.28 s at least) are longer than our whole limit.
         let mut builder = ClusterClient::builder(nodes)
             .use_protocol(ProtocolVersion::RESP3)
-            .connection_timeout(self.limit)
+            .connection_timeout(self.limit * 2)
             .response_timeout(self.limit)
             .retries(4)
             .min_retry_wait(10)
@@ -188,7 +189,7 @@ impl Dialer {
         ear: Option<Ear>,
     ) -> RedisResult<MultiplexedConnection> {
         let mut config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.limit))
+            .set_connection_timeout(Some(self.limit * 2))
             .set_response_timeout(Some(self.limit));
         if let Some(ear) = ear {
             config = config.set_push_sender(move |push: PushInfo| {

@@ -1,9 +1,11 @@
 //! Every behaviour of the contracts, on every topology and way to log in.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use connection_store::Outbox;
 use connection_store::contract::{outbox, registry};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 
@@ -12,6 +14,13 @@ use crate::{assert_refused, assert_unavailable, renew, store};
 
 async fn both_contracts_hold(url: &str) {
     let (one, other) = (store(url), store(url));
+    // Without optimisation TLS takes longer to connect than a call may.
+    for store in [&one, &other] {
+        let began = Instant::now();
+        while let Err(error) = store.backlog().await {
+            assert!(began.elapsed() < Duration::from_secs(10), "{error}");
+        }
+    }
     registry::all(&one, &other).await;
     outbox::all(&one).await;
     assert_eq!((one.poisoned(), other.poisoned()), (0, 0));
@@ -133,4 +142,23 @@ async fn a_redis_that_asks_for_certificates_keeps_the_contracts() {
             .starts_with("/nowhere.pem, which the store's URL names: "),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_cluster_with_tls_keeps_the_contracts() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    issue(folder.path());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (ca, cert, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
+    let cluster = Cluster::with_tls(&[
+        "--tls-cert-file",
+        &cert,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &ca,
+        "--tls-auth-clients",
+        "no",
+    ]);
+    both_contracts_hold(&format!("{}?tls=true&ca={ca}", cluster.url())).await;
 }

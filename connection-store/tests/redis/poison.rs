@@ -86,6 +86,26 @@ async fn poisoned_ends_are_passed_over() {
 }
 
 #[tokio::test]
+async fn an_end_that_was_settled_leaves_nothing_behind() {
+    let server = Server::start();
+    let store = store(&format!("redis://127.0.0.1:{}", server.port));
+    let owed = Owed {
+        record: record(NodeId([1; 6]), 1),
+        code: 1006,
+        reason: "gone".to_owned(),
+        ended_at: 1,
+    };
+    let id = owed.record.connection.id;
+    store.put(&[owed]).await.expect("puts");
+    let hold = Duration::from_secs(9);
+    assert_eq!(store.claim(1, hold).await.expect("claims").len(), 1);
+    store.settle(&id).await.expect("settles");
+    store.postpone(&id, hold).await.expect("postpones");
+    let left: Vec<String> = server.command(&["KEYS", "*"]);
+    assert_eq!(left, [""; 0]);
+}
+
+#[tokio::test]
 async fn of_too_many_dead_letters_the_oldest_are_forgotten() {
     let server = Server::start();
     let store = store(&format!("redis://127.0.0.1:{}", server.port));

@@ -6,11 +6,11 @@ use connection_store::{Heard, Redis};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::LIMIT;
 use crate::server::{Cluster, Server, Trio};
 
 fn redis(url: &str) -> Redis {
-    Redis::new(url.parse().expect("it is a URL"), LIMIT).expect("it names no files")
+    let limit = Duration::from_secs(10);
+    Redis::new(url.parse().expect("it is a URL"), limit).expect("it names no files")
 }
 
 async fn what_is_published_is_heard(redis: &Redis) {

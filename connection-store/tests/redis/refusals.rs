@@ -7,7 +7,7 @@ use connection_store::{ConnectionStore, Outbox, Registration, StoreError};
 use crate::contract::RIGHTS;
 use crate::peer::answering;
 use crate::server::{Cluster, Server, free_port};
-use crate::{NODE, assert_refused, record, recover, renew, store};
+use crate::{NODE, assert_refused, quick, record, recover, renew, store};
 
 fn plain(server: &Server) -> connection_store::RedisStore {
     store(&format!("redis://127.0.0.1:{}", server.port))
@@ -125,7 +125,7 @@ async fn what_is_no_redis_is_an_error() {
         b"$-7\r\n",
         b"*1000000000\r\n",
     ] {
-        let store = store(&format!("redis://127.0.0.1:{}", answering(answer)));
+        let store = quick(&format!("redis://127.0.0.1:{}", answering(answer)));
         for _ in 0..3 {
             renew(&store).await.expect_err("that is no Redis");
         }

@@ -203,6 +203,20 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts them and waits until each says that all is well.
     pub(crate) fn start() -> Self {
+        Self::made_of(Server::with)
+    }
+
+    /// The same with TLS, also among themselves: else they would tell clients their plain ports.
+    pub(crate) fn with_tls(tls: &[&str]) -> Self {
+        Self::made_of(|more| {
+            Server::with_tls(
+                free_port(),
+                &[more, &["--tls-cluster", "yes"], tls].concat(),
+            )
+        })
+    }
+
+    fn made_of(make: impl Fn(&[&str]) -> Server) -> Self {
         let start = |_| {
             // Its bus is port + 10000 where nothing else is said, which is no port above 55535.
             let bus = free_port().to_string();
@@ -214,7 +228,7 @@ impl Cluster {
                 "--cluster-node-timeout",
                 "2000",
             ];
-            (Server::with(&more), bus)
+            (make(&more), bus)
         };
         let servers: Vec<_> = (0..3).map(start).collect();
         let slots = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];

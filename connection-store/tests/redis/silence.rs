@@ -8,12 +8,12 @@ use gateway_core::id::NodeId;
 
 use crate::peer::{Road, answering};
 use crate::server::{Server, free_port};
-use crate::{NODE, SLACK, assert_unavailable, info, record, recover, renew, store};
+use crate::{NODE, SLACK, assert_unavailable, info, quick, record, recover, renew};
 
 #[tokio::test]
 async fn a_store_is_made_while_redis_is_away_and_fails_fast_until_it_comes() {
     let port = free_port();
-    let store = store(&format!("redis://127.0.0.1:{port}"));
+    let store = quick(&format!("redis://127.0.0.1:{port}"));
     let began = Instant::now();
     for _ in 0..1000 {
         assert_unavailable(&renew(&store).await);
@@ -31,8 +31,8 @@ async fn a_store_is_made_while_redis_is_away_and_fails_fast_until_it_comes() {
 #[tokio::test]
 async fn killed_and_started_again_empty_it_has_everything_registered_again() {
     let mut server = Server::start();
-    let store = store(&format!("redis://127.0.0.1:{}", server.port));
-    renew(&store).await.expect("renews");
+    let store = quick(&format!("redis://127.0.0.1:{}", server.port));
+    recover(&store, Duration::from_secs(10)).await;
     let one = record(NODE, 1);
     store
         .register(std::slice::from_ref(&one))
@@ -63,8 +63,8 @@ async fn killed_and_started_again_empty_it_has_everything_registered_again() {
 #[tokio::test]
 async fn emptied_it_says_so_with_the_next_renewal_and_calls_nobody_gone() {
     let server = Server::start();
-    let store = store(&format!("redis://127.0.0.1:{}", server.port));
-    renew(&store).await.expect("renews");
+    let store = quick(&format!("redis://127.0.0.1:{}", server.port));
+    recover(&store, Duration::from_secs(10)).await;
     store.register(&[record(NODE, 1)]).await.expect("registers");
     tokio::time::sleep(connection_store::contract::SETTLED).await;
     assert_eq!(store.fate(&NodeId([8; 6])).await, Ok(Fate::Absent));
@@ -91,8 +91,8 @@ async fn frozen(store: &connection_store::RedisStore, ends: Instant) {
 #[tokio::test]
 async fn paused_it_is_unavailable_and_recovers_within_two_seconds() {
     let server = Server::start();
-    let store = store(&format!("redis://127.0.0.1:{}", server.port));
-    renew(&store).await.expect("renews");
+    let store = quick(&format!("redis://127.0.0.1:{}", server.port));
+    recover(&store, Duration::from_secs(10)).await;
     let () = server.command(&["CLIENT", "PAUSE", "2500", "ALL"]);
     frozen(&store, Instant::now() + Duration::from_millis(2500)).await;
 }
@@ -100,8 +100,8 @@ async fn paused_it_is_unavailable_and_recovers_within_two_seconds() {
 #[tokio::test]
 async fn asleep_it_is_unavailable_and_recovers_within_two_seconds() {
     let server = Server::start();
-    let store = store(&format!("redis://127.0.0.1:{}", server.port));
-    renew(&store).await.expect("renews");
+    let store = quick(&format!("redis://127.0.0.1:{}", server.port));
+    recover(&store, Duration::from_secs(10)).await;
     let ends = Instant::now() + Duration::from_millis(2600);
     let asleep = thread::spawn(move || {
         let () = server.command(&["DEBUG", "SLEEP", "2.5"]);
@@ -114,7 +114,7 @@ async fn asleep_it_is_unavailable_and_recovers_within_two_seconds() {
 
 #[tokio::test]
 async fn many_calls_to_a_peer_that_never_answers_end_in_time() {
-    let store = std::sync::Arc::new(store(&format!("redis://127.0.0.1:{}", answering(b""))));
+    let store = std::sync::Arc::new(quick(&format!("redis://127.0.0.1:{}", answering(b""))));
     let calls: Vec<_> = (0..2000)
         .map(|_| {
             let store = store.clone();
@@ -136,8 +136,8 @@ async fn many_calls_to_a_peer_that_never_answers_end_in_time() {
 async fn a_half_open_connection_is_given_up_after_one_call() {
     let server = Server::start();
     let road = Road::to(server.port);
-    let store = store(&format!("redis://127.0.0.1:{}", road.port));
-    renew(&store).await.expect("renews");
+    let store = quick(&format!("redis://127.0.0.1:{}", road.port));
+    recover(&store, Duration::from_secs(10)).await;
     road.fall_silent();
     assert_unavailable(&renew(&store).await);
     renew(&store).await.expect("another connection works");
@@ -146,7 +146,8 @@ async fn a_half_open_connection_is_given_up_after_one_call() {
 #[tokio::test]
 async fn an_ended_connection_is_noticed_before_the_next_call() {
     let server = Server::start();
-    let store = store(&format!("redis://127.0.0.1:{}", server.port));
+    let store = quick(&format!("redis://127.0.0.1:{}", server.port));
+    recover(&store, Duration::from_secs(10)).await;
     for _ in 0..5 {
         renew(&store).await.expect("renews");
         let _: u64 = server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
@@ -157,7 +158,7 @@ async fn an_ended_connection_is_noticed_before_the_next_call() {
 #[test]
 fn a_store_outlives_the_runtime_that_connected() {
     let server = Server::start();
-    let store = store(&format!("redis://127.0.0.1:{}", server.port));
+    let store = quick(&format!("redis://127.0.0.1:{}", server.port));
     for _ in 0..3 {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
