@@ -135,7 +135,8 @@ pub enum StoreError {
 #[async_trait]
 pub trait ConnectionStore: std::fmt::Debug + Send + Sync + 'static {
     /// Before `$connect` runs. All records are of one node. Registering the same again changes nothing. Where the answer is
-    /// [`Registration::Fenced`] nothing was written.
+    /// [`Registration::Fenced`] nothing was written; of more than 1,000 records those before the fence may have been, and are
+    /// buried with the rest.
     async fn register(&self, records: &[ConnectionRecord]) -> Result<Registration, StoreError>;
 
     /// After `$disconnect` was delivered, or `$connect` refused. All ids are of one node; unknown ones are no error.
@@ -144,7 +145,8 @@ pub trait ConnectionStore: std::fmt::Debug + Send + Sync + 'static {
     /// Keeps a node's lease alive, and makes it known with the first call.
     async fn renew(&self, node: &NodeInfo) -> Result<Renewal, StoreError>;
 
-    /// The orderly end of a node that has nothing registered any more: from now on its fate is [`Fate::Fenced`].
+    /// The orderly end of a node that has nothing registered any more: from now on its fate is [`Fate::Fenced`]. What is
+    /// registered nevertheless stays, and the node among [`nodes`](Self::nodes), until somebody buries it.
     async fn retire(&self, node: &NodeId) -> Result<(), StoreError>;
 
     /// What is known of a node. Only [`Fate::Fenced`] and [`Fate::Absent`] permit a 410 for its connections.
@@ -158,7 +160,7 @@ pub trait ConnectionStore: std::fmt::Debug + Send + Sync + 'static {
     async fn fence(&self, node: &NodeId) -> Result<Fencing, StoreError>;
 
     /// Moves ends of a fenced node's connections to the outbox, `limit` at most, each with `code` and `reason`. To be called
-    /// until it says [`Burial::Done`]; one caller at a time does the work, the others read [`Burial::Taken`]. A crash in
+    /// until it says [`Burial::Done`]; for a node that is not fenced it is [`StoreError::Refused`]. One caller at a time does the work, the others read [`Burial::Taken`]. A crash in
     /// between leaves an end in both places, never in none.
     async fn bury(
         &self,
