@@ -16,7 +16,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Method, Response};
 
 use crate::env;
-use crate::node::{Delivered, Node, Stages};
+use crate::node::{Delivered, Node, Reach, Stages};
 use crate::observe::{Observe, Push};
 use crate::respond;
 
@@ -89,11 +89,11 @@ impl CallbackDoor {
         };
         let order = request.order()?;
         let id = connection_id(encoded)?;
-        match self
-            .node
-            .send(&id, &found.api_id, &found.stage, &order)
-            .await?
-        {
+        let reach = Reach::Stage {
+            api_id: &*found.api_id,
+            stage: &*found.stage,
+        };
+        match self.node.send(&id, reach, &order).await? {
             Delivered::Sent => Ok(respond::response(200, Bytes::new())),
             Delivered::Held => {
                 let mut response = respond::response(200, Bytes::new());

@@ -27,9 +27,6 @@ pub struct CallbackRequest<'a> {
     pub body: Bytes,
 }
 
-/// "Connection Closed Normally", as a deleted connection reports it.
-const DELETED: (u16, &str) = (1000, "Connection Closed Normally");
-
 impl<'a> CallbackRequest<'a> {
     /// A request of which the whole body was read, or of which only the rest is judged yet.
     pub fn new(parts: &'a Parts, body: Bytes) -> Self {
@@ -67,29 +64,7 @@ impl<'a> CallbackRequest<'a> {
             }
             Method::GET => Ok(Order::Describe),
             Method::DELETE => {
-                let code = match self.parameter("code") {
-                    None => DELETED.0,
-                    Some(text) => text
-                        .parse()
-                        .ok()
-                        .filter(|code| may_close_with(*code))
-                        .ok_or_else(|| {
-                            Failure::BadParameter(format!(
-                                "code={text}: use 1000, 1001, 1008, 1011 to 1013 or 3000 to 4999"
-                            ))
-                        })?,
-                };
-                let reason = self.parameter("reason");
-                if reason.as_ref().is_some_and(|reason| reason.len() > 123) {
-                    return Err(Failure::BadParameter(
-                        "reason: a close frame holds 123 bytes at most".to_owned(),
-                    ));
-                }
-                let usual = if code == DELETED.0 { DELETED.1 } else { "" };
-                Ok(Order::Close {
-                    code,
-                    reason: reason.unwrap_or_else(|| usual.to_owned()),
-                })
+                Order::close(self.parameter("code").as_deref(), self.parameter("reason"))
             }
             _ => Err(Failure::MethodNotAllowed),
         }
@@ -108,11 +83,6 @@ impl<'a> CallbackRequest<'a> {
             .find(|(key, _)| key == name)
             .map(|(_, value)| value)
     }
-}
-
-/// Codes that a server may send of its own accord.
-fn may_close_with(code: u16) -> bool {
-    matches!(code, 1000 | 1001 | 1008 | 1011..=1013 | 3000..=4999)
 }
 
 #[cfg(test)]

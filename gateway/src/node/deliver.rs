@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use gateway_core::call::Connection;
 use gateway_core::failure::Failure;
 use gateway_core::id::{ConnectionId, NodeId};
 use gateway_core::session::CloseCause;
@@ -33,6 +34,78 @@ pub enum Order {
         /// Its reason.
         reason: String,
     },
+}
+
+/// "Connection Closed Normally", as a deleted connection reports it.
+const DELETED: (u16, &str) = (1000, "Connection Closed Normally");
+
+impl Order {
+    /// A close as a query asks for it: a code that a server may send of its own accord, 1000 where none is named, and a
+    /// reason that a close frame can hold.
+    pub fn close(code: Option<&str>, reason: Option<String>) -> Result<Self, Failure> {
+        let code = match code {
+            None => DELETED.0,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|code| may_close_with(*code))
+                .ok_or_else(|| {
+                    Failure::BadParameter(format!(
+                        "code={text}: use 1000, 1001, 1008, 1011 to 1013 or 3000 to 4999"
+                    ))
+                })?,
+        };
+        if reason.as_ref().is_some_and(|reason| reason.len() > 123) {
+            return Err(Failure::BadParameter(
+                "reason: a close frame holds 123 bytes at most".to_owned(),
+            ));
+        }
+        let usual = if code == DELETED.0 { DELETED.1 } else { "" };
+        Ok(Self::Close {
+            code,
+            reason: reason.unwrap_or_else(|| usual.to_owned()),
+        })
+    }
+}
+
+fn may_close_with(code: u16) -> bool {
+    matches!(code, 1000 | 1001 | 1008 | 1011..=1013 | 3000..=4999)
+}
+
+/// Whose connections an order may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach<Text> {
+    /// Those of one stage, at whose address the caller asked: an id is bound to its API and stage, and at another address
+    /// there is no such connection.
+    Stage {
+        /// The API.
+        api_id: Text,
+        /// Its stage.
+        stage: Text,
+    },
+    /// Any: an operator asked, who names a connection by its id alone.
+    Any,
+}
+
+impl Reach<&str> {
+    fn admits(&self, connection: &Connection) -> bool {
+        match self {
+            Self::Stage { api_id, stage } => {
+                *connection.api_id == **api_id && *connection.stage == **stage
+            }
+            Self::Any => true,
+        }
+    }
+}
+
+impl Reach<String> {
+    /// The same, borrowed.
+    pub fn as_ref(&self) -> Reach<&str> {
+        match self {
+            Self::Stage { api_id, stage } => Reach::Stage { api_id, stage },
+            Self::Any => Reach::Any,
+        }
+    }
 }
 
 /// What came of an order.
@@ -117,7 +190,7 @@ impl Node {
         self.acts_until.store(until, Ordering::Release);
     }
 
-    /// Carries an order out for a connection of `api_id` and `stage`, wherever it is.
+    /// Carries an order out for a connection within `reach`, wherever it is.
     ///
     /// A 200 made from [`Delivered::Sent`] promises that the frame is written, or stands in the live socket's bounded
     /// queue, which is written before any close that its node starts itself. It is lost only if the peer stops reading, its
@@ -126,15 +199,14 @@ impl Node {
     pub async fn send(
         &self,
         id: &ConnectionId,
-        api_id: &str,
-        stage: &str,
+        reach: Reach<&str>,
         order: &Order,
     ) -> Result<Delivered, Failure> {
         if id.node() == self.id() {
-            return self.deliver(id, api_id, stage, order);
+            return self.deliver(id, reach, order);
         }
         match &self.cluster {
-            Some(cluster) => cluster.send(self.id(), id, api_id, stage, order).await,
+            Some(cluster) => cluster.send(self.id(), id, reach, order).await,
             // Store and node are one process: another node is an earlier life of it and never acts again.
             None => Err(Failure::Gone),
         }
@@ -144,16 +216,14 @@ impl Node {
     pub fn deliver(
         &self,
         id: &ConnectionId,
-        api_id: &str,
-        stage: &str,
+        reach: Reach<&str>,
         order: &Order,
     ) -> Result<Delivered, Failure> {
         if !self.is_acting() {
             return Err(Failure::Unknown);
         }
         let live = self.sessions.find(id).ok_or(Failure::Gone)?;
-        // Ids are bound to their API and stage: another address does not reach them.
-        if *live.connection.api_id != *api_id || *live.connection.stage != *stage {
+        if !reach.admits(&live.connection) {
             return Err(Failure::Gone);
         }
         match order {

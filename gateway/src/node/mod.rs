@@ -14,7 +14,7 @@ mod tls;
 mod wire;
 
 pub use cluster::{Cluster, Life, NodeInbox, Roads, Ways, leave};
-pub use deliver::{Delivered, Description, Node, Order, encode};
+pub use deliver::{Delivered, Description, Node, Order, Reach, encode};
 pub use drain::{Drain, Guard, Report};
 pub use outlet::{Look, Outlet, Pushed};
 pub use owed::{Attempt, End, Next, Owed};

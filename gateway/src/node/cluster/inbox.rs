@@ -24,12 +24,9 @@ impl Inbox for NodeInbox {
     fn receive(&self, from: NodeId, order: Bytes) -> Option<Bytes> {
         let node = self.0.get()?.upgrade()?;
         let answer = match wire::read_request(order) {
-            Ok(Request::Order {
-                id,
-                api_id,
-                stage,
-                order,
-            }) => Answer::Done(node.deliver(&id, &api_id, &stage, &order)),
+            Ok(Request::Order { id, reach, order }) => {
+                Answer::Done(node.deliver(&id, reach.as_ref(), &order))
+            }
             Ok(Request::Probe { about }) => {
                 let roads = node.cluster.as_ref().map(|cluster| &cluster.roads);
                 let heard = |about: NodeId| roads.and_then(|roads| roads.heard(&about));

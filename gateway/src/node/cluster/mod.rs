@@ -21,7 +21,7 @@ use connection_store::{
 use gateway_core::failure::Failure;
 use gateway_core::id::{ConnectionId, NodeId};
 
-use super::{Delivered, Order};
+use super::{Delivered, Order, Reach};
 
 pub use farewell::leave;
 pub use inbox::NodeInbox;
@@ -124,8 +124,7 @@ impl Cluster {
         &self,
         me: NodeId,
         id: &ConnectionId,
-        api_id: &str,
-        stage: &str,
+        reach: Reach<&str>,
         order: &Order,
     ) -> Result<Delivered, Failure> {
         let owner = id.node();
@@ -135,7 +134,7 @@ impl Cluster {
         if !self.known().peers.contains_key(&owner) {
             self.seek(me, owner).await?;
         }
-        let bytes = wire::order(id, api_id, stage, order);
+        let bytes = wire::order(id, reach, order);
         match self.roads.request(&owner, bytes, ORDER_LIMIT).await {
             Ok(answer) => match wire::read_answer(answer) {
                 Ok(wire::Answer::Done(done)) => done,

@@ -1,7 +1,7 @@
 //! Orders and answers between nodes, as bytes.
 //!
-//! An order: version, kind, API, stage (each with its length before it), connection id, then what the kind needs, the payload
-//! last. An answer: a tag, then what it needs. Whoever reads them knows that a node of this cluster wrote them, perhaps one of
+//! An order: version, kind, reach (one stage or any; of one, API and stage, each with its length before it), connection id,
+//! then what the kind needs, the payload last. An answer: a tag, then what it needs. Whoever reads them knows that a node of this cluster wrote them, perhaps one of
 //! another version: what is not understood is an error, never a panic.
 
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use gateway_core::id::{ConnectionId, NodeId, ParsedId};
 use thiserror::Error;
 
 use crate::codec::FrameKind;
-use crate::node::{Delivered, Description, Once, Order};
+use crate::node::{Delivered, Description, Once, Order, Reach};
 
 const VERSION: u8 = 1;
 const SEND: u8 = 0;
@@ -21,14 +21,16 @@ const DESCRIBE: u8 = 1;
 const CLOSE: u8 = 2;
 const PROBE: u8 = 3;
 
+const ONE_STAGE: u8 = 0;
+const ANY_STAGE: u8 = 1;
+
 /// What one node asks of another.
 #[derive(Debug, Clone)]
 pub(super) enum Request {
     /// An order for a connection of the receiver.
     Order {
         id: ConnectionId,
-        api_id: String,
-        stage: String,
+        reach: Reach<String>,
         order: Order,
     },
     /// Are you there? And how long ago did you hear this other node?
@@ -50,21 +52,31 @@ pub(super) enum Answer {
 pub(super) struct NotUnderstood;
 
 /// The bytes of an order.
-pub(super) fn order(id: &ConnectionId, api_id: &str, stage: &str, order: &Order) -> Bytes {
+pub(super) fn order(id: &ConnectionId, reach: Reach<&str>, order: &Order) -> Bytes {
     let payload = match order {
         Order::Send { payload, .. } => payload.len(),
         Order::Close { reason, .. } => reason.len(),
         Order::Describe => 0,
     };
-    let mut out = BytesMut::with_capacity(64 + api_id.len() + stage.len() + payload);
+    let names = match reach {
+        Reach::Stage { api_id, stage } => api_id.len() + stage.len(),
+        Reach::Any => 0,
+    };
+    let mut out = BytesMut::with_capacity(64 + names + payload);
     out.put_u8(VERSION);
     out.put_u8(match order {
         Order::Send { .. } => SEND,
         Order::Describe => DESCRIBE,
         Order::Close { .. } => CLOSE,
     });
-    put_text(&mut out, api_id);
-    put_text(&mut out, stage);
+    match reach {
+        Reach::Stage { api_id, stage } => {
+            out.put_u8(ONE_STAGE);
+            put_text(&mut out, api_id);
+            put_text(&mut out, stage);
+        }
+        Reach::Any => out.put_u8(ANY_STAGE),
+    }
     out.put_slice(&id.encode());
     match order {
         Order::Send {
@@ -115,8 +127,14 @@ pub(super) fn read_request(mut bytes: Bytes) -> Result<Request, NotUnderstood> {
         };
         return Ok(Request::Probe { about });
     }
-    let api_id = take_text(&mut bytes)?;
-    let stage = take_text(&mut bytes)?;
+    let reach = match take_u8(&mut bytes)? {
+        ONE_STAGE => Reach::Stage {
+            api_id: take_text(&mut bytes)?,
+            stage: take_text(&mut bytes)?,
+        },
+        ANY_STAGE => Reach::Any,
+        _ => return Err(NotUnderstood),
+    };
     let id: [u8; ConnectionId::TEXT_LENGTH] = take_array(&mut bytes)?;
     let id = str::from_utf8(&id).ok().map(ConnectionId::parse);
     let Some(Ok(ParsedId::Ours(id))) = id else {
@@ -148,12 +166,7 @@ pub(super) fn read_request(mut bytes: Bytes) -> Result<Request, NotUnderstood> {
         },
         _ => return Err(NotUnderstood),
     };
-    Ok(Request::Order {
-        id,
-        api_id,
-        stage,
-        order,
-    })
+    Ok(Request::Order { id, reach, order })
 }
 
 const SENT: u8 = 0;
@@ -310,23 +323,26 @@ mod tests {
         match request {
             Request::Order {
                 id,
-                api_id,
-                stage,
+                reach,
                 order: inner,
-            } => order(id, api_id, stage, inner),
+            } => order(id, reach.as_ref(), inner),
             Request::Probe { about } => probe(*about),
         }
     }
 
     #[track_caller]
-    fn check_order(inner: Order) {
-        let request = Request::Order {
-            id: id(),
+    fn check_order(inner: &Order) {
+        let stage = Reach::Stage {
             api_id: "chat".to_owned(),
             stage: "dev".to_owned(),
-            order: inner,
         };
-        check_request(&request);
+        for reach in [stage, Reach::Any] {
+            check_request(&Request::Order {
+                id: id(),
+                reach,
+                order: inner.clone(),
+            });
+        }
     }
 
     /// What was written is read back, and no shorter part of it is taken for something that was never written.
@@ -355,16 +371,16 @@ mod tests {
         for kind in [None, Some(FrameKind::Text), Some(FrameKind::Binary)] {
             for once in [None, once] {
                 let payload = Bytes::from_static(b"{}");
-                check_order(Order::Send {
+                check_order(&Order::Send {
                     payload,
                     kind,
                     once,
                 });
             }
         }
-        check_order(Order::Describe);
+        check_order(&Order::Describe);
         let reason = "bye".to_owned();
-        check_order(Order::Close { code: 4001, reason });
+        check_order(&Order::Close { code: 4001, reason });
         check_request(&Request::Probe { about: None });
         let about = Some(NodeId([3; 6]));
         check_request(&Request::Probe { about });
