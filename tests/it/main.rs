@@ -25,6 +25,7 @@ mod events;
 mod example;
 mod handshake;
 mod hostile;
+mod inspect;
 mod lambda;
 mod lifecycle;
 mod limits;

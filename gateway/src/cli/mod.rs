@@ -1,5 +1,13 @@
 //! The command line. Exit codes: 0 done, 1 something was left undone, 64 a mistake in the configuration or the
-//! command, 69 the system does not give what is needed.
+//! command, 69 the system, or a gateway that is asked, does not give what is needed, 77 that gateway does not let us in.
+
+mod client;
+mod connections;
+mod nodes;
+mod outbox;
+mod print;
+mod text;
+mod trouble;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -11,6 +19,10 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use self::connections::Connections;
+use self::nodes::Nodes;
+use self::outbox::Outbox;
+use self::print::finish;
 use crate::app::{self, EXIT_CONFIG};
 use crate::config::{self, ConfigErrors, Loaded, Log, LogFormat, Overrides};
 
@@ -32,6 +44,12 @@ enum Command {
         #[arg(default_value = DEFAULT_FILE)]
         file: PathBuf,
     },
+    /// List the nodes of a running gateway.
+    Nodes(Nodes),
+    /// List, show and close connections of a running gateway.
+    Connections(Connections),
+    /// Count, list and replay the $disconnects that lost nodes left untold.
+    Outbox(Outbox),
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +89,9 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Serve(serve) => serve_command(serve),
         Command::Check { file } => check(&file),
+        Command::Nodes(nodes) => finish(nodes.run()),
+        Command::Connections(connections) => finish(connections.run()),
+        Command::Outbox(outbox) => finish(outbox.run()),
     }
 }
 

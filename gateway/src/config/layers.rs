@@ -9,8 +9,13 @@ use super::yaml::{self, Entry, Node, Tree};
 /// The page that documents every option is also what is in force where nothing else is said.
 const DEFAULTS: &str = include_str!("../../wiregate.default.yaml");
 
-/// Variables that begin with `WIREGATE_` and are read elsewhere.
-const NOT_SETTINGS: [&str; 2] = ["WIREGATE_BIN", "WIREGATE_CONFIG"];
+/// Variables that begin with `WIREGATE_` and are read elsewhere; the last two by the commands that ask a running gateway.
+const NOT_SETTINGS: [&str; 4] = [
+    "WIREGATE_BIN",
+    "WIREGATE_CONFIG",
+    "WIREGATE_TOKEN",
+    "WIREGATE_URL",
+];
 
 /// Values from the command line; each stands over every other layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,6 +1,14 @@
 //! The management listener's own paths, and the rules of who may use the listener at all.
 
+mod answer;
+mod connections;
 mod guard;
+mod nodes;
+mod outbox;
+mod query;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -9,8 +17,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
+use self::answer::Refusal;
 use crate::node::{Cluster, Drain, Node};
 use crate::observe::Observe;
 
@@ -23,16 +32,31 @@ pub struct Health {
     pub observe: Arc<Observe>,
     /// Whether this node is leaving.
     pub drain: Arc<Drain>,
-    /// Whether it may act, and hears the others.
+    /// Whether it may act and hears the others, and who is connected.
     pub node: Arc<Node>,
 }
 
-/// `/livez`, `/readyz`, `/metrics`.
+/// Every path of this listener but `@connections`.
 pub fn router(health: Health) -> Router {
+    nodes::started_at();
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/wiregate/nodes", get(nodes::list))
+        .route("/wiregate/connections", get(connections::list))
+        .route(
+            "/wiregate/connections/{connection_id}",
+            get(connections::show).delete(connections::close),
+        )
+        .route("/wiregate/outbox", get(outbox::status))
+        .route("/wiregate/outbox/dead", get(outbox::dead))
+        .route("/wiregate/outbox/dead/replay", post(outbox::replay_all))
+        .route(
+            "/wiregate/outbox/dead/{connection_id}/replay",
+            post(outbox::replay_one),
+        )
+        .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(health)
 }
@@ -64,14 +88,14 @@ async fn metrics(State(health): State<Health>) -> Response {
         .into_response()
 }
 
-async fn not_found() -> Response {
-    let body = serde_json::json!({
-        "message": "Not found: this listener serves /{stage}/@connections/{connectionId}, /livez, /readyz and /metrics"
-    });
-    (
-        StatusCode::NOT_FOUND,
-        [(CONTENT_TYPE, "application/json")],
-        body.to_string(),
-    )
-        .into_response()
+async fn not_found() -> Refusal {
+    let paths = "/{stage}/@connections/{connectionId}, /livez, /readyz, /metrics, /wiregate/nodes, \
+        /wiregate/connections and /wiregate/outbox";
+    let message = format!("Not found: this listener serves {paths}");
+    Refusal::new(StatusCode::NOT_FOUND, message)
+}
+
+async fn method_not_allowed() -> Refusal {
+    let message = "This path knows other methods; the header Allow names them";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message)
 }

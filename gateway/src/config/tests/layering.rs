@@ -67,6 +67,8 @@ fn every_flag_and_all_kinds_of_variables() {
         ("PATH", "/bin"),
         ("WIREGATE_CONFIG", "x"),
         ("WIREGATE_BIN", "x"),
+        ("WIREGATE_TOKEN", "x"),
+        ("WIREGATE_URL", "http://127.0.0.1:8081"),
         ("WIREGATE_PORT", "tcp://10.0.0.1:8080"),
         ("WIREGATE_PORT_8080_TCP_ADDR", "10.0.0.1"),
         ("WIREGATE_SERVICE_HOST", "10.0.0.1"),
