@@ -234,6 +234,8 @@ async fn dead_letters_are_counted_listed_and_replayed() {
         (ids(&list), &list["nextToken"]),
         (three[2..].to_vec(), &Value::Null)
     );
+    let (_, list) = ask(&router, "GET", &format!("{dead}?maxResults=3")).await;
+    assert_eq!((ids(&list).len(), &list["nextToken"]), (3, &Value::Null));
     for wrong in ["-1", "x", "100001"] {
         let path = format!("{dead}?nextToken={wrong}");
         let (status, body) = ask(&router, "GET", &path).await;
