@@ -149,13 +149,39 @@ fn management_base(config: &Config, management: SocketAddr) -> String {
     if let Some(url) = &config.server.management_url {
         return url.trim_end_matches('/').to_owned();
     }
+    unnamed_base(management)
+}
+
+fn unnamed_base(management: SocketAddr) -> String {
     let name = match management {
         _ if !management.ip().is_unspecified() => public_name(management),
         SocketAddr::V4(_) => "127.0.0.1".to_owned(),
         SocketAddr::V6(_) => "[::1]".to_owned(),
     };
-    format!(
-        "http://{}",
-        with_port(&name, management.port()).replace(":443", "")
-    )
+    // `http` speaks at 80 where no port is named, and nowhere else.
+    match management.port() {
+        80 => format!("http://{name}"),
+        port => format!("http://{name}:{port}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(address: &str, expected: &str) {
+        assert_eq!(unnamed_base(address.parse().unwrap()), expected);
+    }
+
+    #[test]
+    fn backends_are_told_an_address_that_answers() {
+        check("127.0.0.1:8081", "http://127.0.0.1:8081");
+        check("127.0.0.1:44387", "http://127.0.0.1:44387");
+        check("10.0.0.1:443", "http://10.0.0.1:443");
+        check("10.0.0.1:80", "http://10.0.0.1");
+        check("0.0.0.0:8081", "http://127.0.0.1:8081");
+        check("[::]:8081", "http://[::1]:8081");
+        check("[2001:db8::7]:8081", "http://[2001:db8::7]:8081");
+    }
 }
