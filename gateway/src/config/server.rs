@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
+use connection_store::RedisUrl;
+
 use super::net::IpNet;
 use super::reader::{Cursor, Fields};
 use super::secret::Secret;
@@ -194,6 +196,10 @@ fn store(cursor: &Cursor<'_>) -> Option<Store> {
             "memory, or a URL that begins with redis://, rediss://, redis+sentinel:// or redis+cluster://",
             None,
         );
+        return None;
+    }
+    if let Err(error) = text.parse::<RedisUrl>() {
+        cursor.mistake(error.to_string());
         return None;
     }
     Some(Store::Redis(Secret::new(text)))
