@@ -57,6 +57,8 @@ enum Command {
         backend: SocketAddr,
         #[arg(long)]
         ask_at_connect: bool,
+        #[arg(long)]
+        identity: Option<PathBuf>,
     },
     /// Holds connections for `idle --processes`; called by this program itself.
     #[command(hide = true)]
@@ -85,6 +87,10 @@ struct Common {
         default_value = "wiregate"
     )]
     subjects: Vec<Subject>,
+    /// Measure each subject over TLS too, and it first: wiregate everywhere but with --processes, the limit for `route`. Clients speak
+    /// TLS; pushes are posted to the management port as they are without it.
+    #[arg(long, global = true)]
+    tls: bool,
     /// Where loadtest/peers/install put the peers; `loadtest/.tools` of the source tree if it is not named.
     #[arg(long, global = true, value_name = "FOLDER")]
     tools: Option<PathBuf>,
@@ -147,8 +153,10 @@ fn run(cli: Cli) -> Result<bool, LoadError> {
             program,
             backend,
             ask_at_connect,
+            identity,
         } => {
-            return minimal::serve(program, backend, ask_at_connect).map(|()| true);
+            return minimal::serve(program, backend, ask_at_connect, identity.as_deref())
+                .map(|()| true);
         }
         Command::Hold { to, path, share } => return hold::hold(to, &path, share).map(|()| true),
         Command::Report(settings) => return report(&settings, &common),
@@ -181,6 +189,9 @@ fn run(cli: Cli) -> Result<bool, LoadError> {
         } else {
             named.clone()
         };
+        if common.tls {
+            plan.subjects = with_tls(&plan.subjects, &scenario)?;
+        }
         check(&plan, &scenario, files)?;
         steps.push((plan, scenario));
     }
@@ -211,6 +222,22 @@ fn report(settings: &record::Settings, common: &Common) -> Result<bool, LoadErro
     }
     cleanup::watch()?;
     record::carry_out(settings, &plan, files, |pinned| cores(pinned, all))
+}
+
+/// `subjects`, each that can behind itself over TLS.
+fn with_tls(subjects: &[Subject], scenario: &Scenario) -> Result<Vec<Subject>, LoadError> {
+    let over_tls = |subject: Subject| subject.over_tls().filter(|tls| scenario.suits(*tls));
+    if !subjects.iter().any(|subject| over_tls(*subject).is_some()) {
+        return Err(LoadError::Usage(format!(
+            "nobody can do this over TLS: {}",
+            scenario.describe()
+        )));
+    }
+    Ok(subjects
+        .iter()
+        .flat_map(|subject| [over_tls(*subject), Some(*subject)])
+        .flatten()
+        .collect())
 }
 
 /// Says what is not possible, before anything starts.

@@ -1,12 +1,12 @@
 //! What was asked for on the command line, and the order in which it is done: each run measures each subject once, so that what
 //! slows the machine for a while slows all of them.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::backend::Backend;
+pub(crate) use crate::client::socket::Door;
 use crate::error::LoadError;
 use crate::measure::course::Phase;
 use crate::measure::crew::Window;
@@ -65,22 +65,14 @@ impl Stage<'_> {
         eprintln!("{}: {what}", self.label);
     }
 
-    /// Where clients connect, and with which path.
+    /// Where clients connect, with which path, and whether over TLS.
     pub(crate) fn door(&self) -> Door {
         Door {
             public: self.running.public,
             path: self.running.path.as_str().into(),
+            tls: self.running.tls.clone(),
         }
     }
-}
-
-/// Where clients connect.
-#[derive(Debug, Clone)]
-pub(crate) struct Door {
-    /// Address.
-    pub(crate) public: SocketAddr,
-    /// Path of the upgrade.
-    pub(crate) path: std::sync::Arc<str>,
 }
 
 /// Measures all subjects in all runs.

@@ -76,6 +76,16 @@ fn route() {
 }
 
 #[test]
+fn route_over_tls() {
+    for (name, manner) in [("tls", None), ("tls-turns", Some("--turns"))] {
+        let arguments = ["route", "--connections", "8", "--tls"];
+        let arguments: Vec<&str> = arguments.into_iter().chain(manner).collect();
+        let figures = figures(name, &arguments);
+        check_positive(&figures, &["cpu_us_per_message", "p50_us"]);
+    }
+}
+
+#[test]
 fn route_in_an_open_loop_on_two_lanes() {
     let figures = figures(
         "open",
@@ -315,5 +325,9 @@ fn what_is_not_possible_is_said_before_anything_starts() {
         "MiB are available",
     );
     check_refused(&["idle", "--processes", "0"], "`auto`, or a number");
+    check_refused(
+        &["push", "--subjects", "limit", "--tls"],
+        "nobody can do this over TLS",
+    );
     check_refused(&["report", "--only", "nothing"], "route-64");
 }

@@ -4,3 +4,4 @@ pub(crate) mod frame;
 pub(crate) mod letter;
 pub(crate) mod poster;
 pub(crate) mod socket;
+pub(crate) mod wire;

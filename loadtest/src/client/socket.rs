@@ -1,14 +1,17 @@
 //! A WebSocket client that costs next to nothing: frames are encoded once by the caller, and an idle socket keeps no buffer.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::frame::{self, Header};
+use super::wire::Wire;
 use crate::error::LoadError;
 use crate::system;
 
@@ -63,10 +66,21 @@ pub(crate) fn upgrade_request(path: &str, to: SocketAddr) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Where clients connect.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    /// Address.
+    pub(crate) public: SocketAddr,
+    /// Path of the upgrade.
+    pub(crate) path: Arc<str>,
+    /// Whom to trust, where clients speak TLS.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+}
+
 /// One open WebSocket.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: Wire,
     /// What was read; the frame that `receive` gave out last still lies in front.
     inbox: Vec<u8>,
     /// Bytes at the front of `inbox` that were given out.
@@ -74,23 +88,30 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Connects to `to` from `from` and upgrades at `path`.
-    pub(crate) async fn open(to: SocketAddr, path: &str, from: IpAddr) -> Result<Self, LoadError> {
-        timeout(OPENING, Self::upgrade(to, path, from))
+    /// Connects through `door` from `from` and upgrades.
+    pub(crate) async fn open(door: &Door, from: IpAddr) -> Result<Self, LoadError> {
+        timeout(OPENING, Self::upgrade(door, from))
             .await
-            .map_err(|_| LoadError::protocol(format!("no 101 from {to} within {OPENING:?}")))?
+            .map_err(|_| {
+                LoadError::protocol(format!("no 101 from {} within {OPENING:?}", door.public))
+            })?
     }
 
-    async fn upgrade(to: SocketAddr, path: &str, from: IpAddr) -> Result<Self, LoadError> {
-        let mut stream = dial(to, from).await?;
-        stream
-            .write_all(&upgrade_request(path, to))
-            .await
-            .map_err(LoadError::system("the upgrade was not sent"))?;
-        let mut inbox = Vec::with_capacity(READ);
-        let head = loop {
-            let read = stream
-                .read_buf(&mut inbox)
+    async fn upgrade(door: &Door, from: IpAddr) -> Result<Self, LoadError> {
+        // Boxed: a handshake's future held in here would make those of all sockets large.
+        let stream = Box::pin(Wire::open(door, from)).await?;
+        let mut socket = Self {
+            stream,
+            inbox: Vec::with_capacity(READ),
+            taken: 0,
+        };
+        socket
+            .send(&upgrade_request(&door.path, door.public))
+            .await?;
+        socket.taken = loop {
+            let read = socket
+                .stream
+                .read_buf(&mut socket.inbox)
                 .await
                 .map_err(LoadError::system("no answer to the upgrade"))?;
             if read == 0 {
@@ -98,6 +119,7 @@ impl Socket {
                     "the server closed the connection in place of a 101",
                 ));
             }
+            let inbox = &socket.inbox;
             if let Some(end) = inbox.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end + 4;
             }
@@ -107,27 +129,25 @@ impl Socket {
                 ));
             }
         };
-        if !inbox.starts_with(b"HTTP/1.1 101 ") {
-            let text = String::from_utf8_lossy(&inbox).into_owned();
+        if !socket.inbox.starts_with(b"HTTP/1.1 101 ") {
+            let text = String::from_utf8_lossy(&socket.inbox).into_owned();
             return Err(LoadError::protocol(format!(
                 "the upgrade was refused: {}",
                 text.lines().next().unwrap_or("")
             )));
         }
-        let mut socket = Self {
-            stream,
-            inbox,
-            taken: head,
-        };
         socket.rest();
         Ok(socket)
     }
 
     /// Sends bytes that `frame::masked` made.
     pub(crate) async fn send(&mut self, frame: &[u8]) -> Result<(), LoadError> {
-        self.stream
-            .write_all(frame)
-            .await
+        let sent = async {
+            self.stream.write_all(frame).await?;
+            // TLS keeps what the socket did not take.
+            self.stream.flush().await
+        };
+        sent.await
             .map_err(LoadError::system("a frame was not sent"))
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::client::frame;
-use crate::client::socket::{Socket, source};
+use crate::client::socket::{Door, Socket, source};
 use crate::error::LoadError;
 use crate::scenario::{echo, open};
 use crate::subject::{Process, Running};
@@ -89,13 +89,18 @@ impl Generator {
 pub(crate) fn hold(to: SocketAddr, path: &str, share: usize) -> Result<(), LoadError> {
     system::raise_open_files().map_err(LoadError::system("cannot read the limit of open files"))?;
     wait_for("open")?;
+    let door = Door {
+        public: to,
+        path: path.into(),
+        tls: None,
+    };
     open::runtime()?.block_on(async {
         let (start, begun) = watch::channel(false);
         let (tell, mut told) = mpsc::channel(1024);
         let message: Arc<[u8]> = echo::message(91).into();
         let opening = stream::iter(0..share).map(async |index| {
             // Servers differ in their ports, so all generators may have the same addresses.
-            let socket = Socket::open(to, path, source(index)).await?;
+            let socket = Socket::open(&door, source(index)).await?;
             let message = index.is_multiple_of(SAMPLE).then(|| Arc::clone(&message));
             // At once, since the server pings while others still open.
             tokio::spawn(live(socket, begun.clone(), message, tell.clone()));

@@ -10,17 +10,19 @@ pub(crate) mod upgrade;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::error::LoadError;
 use crate::subject::Minimal;
 
-/// Serves until the process is killed.
+/// Serves until the process is killed. `identity` is a folder with a certificate, for routing over TLS.
 pub(crate) fn serve(
     program: Minimal,
     backend: SocketAddr,
     ask_at_connect: bool,
+    identity: Option<&Path>,
 ) -> Result<(), LoadError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -29,7 +31,7 @@ pub(crate) fn serve(
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         match program {
-            Minimal::Route => route::serve(backend).await,
+            Minimal::Route => route::serve(backend, identity).await,
             Minimal::Push => push::serve().await,
             Minimal::Idle => idle::serve(ask_at_connect.then_some(backend)).await,
         }

@@ -2,20 +2,27 @@
 //! default of 128 KiB is cleared before each read) and hyper's HTTP/1.1 connections.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::pool::Pool;
 use crate::error::LoadError;
+use crate::subject::tls;
 
 /// Accepts clients for ever.
-pub(super) async fn serve(backend: SocketAddr) -> Result<(), LoadError> {
+pub(super) async fn serve(backend: SocketAddr, identity: Option<&Path>) -> Result<(), LoadError> {
+    let tls = identity
+        .map(tls::server)
+        .transpose()?
+        .map(TlsAcceptor::from);
     let (listener, address) = super::listen()?;
     super::ready(address, address)?;
     let pool = Rc::new(Pool::new(backend));
@@ -24,19 +31,27 @@ pub(super) async fn serve(backend: SocketAddr) -> Result<(), LoadError> {
             .accept()
             .await
             .map_err(LoadError::system("cannot accept"))?;
-        let pool = Rc::clone(&pool);
+        let (pool, tls) = (Rc::clone(&pool), tls.clone());
         tokio::task::spawn_local(async move {
-            if let Err(error) = converse(stream, &pool).await {
+            let _ = stream.set_nodelay(true);
+            let ended = match tls {
+                None => converse(stream, &pool).await,
+                Some(tls) => match Box::pin(tls.accept(stream)).await {
+                    Ok(stream) => converse(stream, &pool).await,
+                    Err(error) => Err(LoadError::system("no TLS")(error)),
+                },
+            };
+            if let Err(error) = ended {
                 eprintln!("{error}");
             }
         });
     }
 }
 
-async fn converse(stream: TcpStream, pool: &Pool) -> Result<(), LoadError> {
-    stream
-        .set_nodelay(true)
-        .map_err(LoadError::system("cannot set TCP_NODELAY"))?;
+async fn converse<S>(stream: S, pool: &Pool) -> Result<(), LoadError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let config = WebSocketConfig::default()
         .read_buffer_size(4096)
         .write_buffer_size(0);

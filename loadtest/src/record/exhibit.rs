@@ -79,7 +79,6 @@ fn route(connections: usize, open_loop: Option<u32>) -> Scenario {
         connections,
         payload: 91,
         open_loop,
-        http2: false,
     })
 }
 

@@ -127,7 +127,7 @@ async fn live(churn: Churn, door: Door, index: usize, lane: Lane) -> Result<(), 
         let since = Instant::now();
         // Another address each time: a port that was used just now is not free yet.
         let from = source((index + life * churn.connections) % 1_000_000);
-        let mut socket = Socket::open(door.public, &door.path, from).await?;
+        let mut socket = Socket::open(&door, from).await?;
         for _ in 0..churn.messages {
             socket.send(&frame).await?;
             if socket.receive().await? != message {

@@ -71,7 +71,7 @@ impl Connect {
                     let (door, latencies) = (&door, &latencies);
                     async move {
                         let since = Instant::now();
-                        let socket = Socket::open(door.public, &door.path, source(number)).await;
+                        let socket = Socket::open(door, source(number)).await;
                         latencies.record(since.elapsed());
                         socket
                     }

@@ -35,9 +35,6 @@ pub(crate) struct Route {
     /// it has its answer.
     #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) open_loop: Option<u32>,
-    /// The gateway speaks HTTP/2 with the backend, by prior knowledge; the minimal program stays with HTTP/1.1.
-    #[arg(long)]
-    pub(crate) http2: bool,
 }
 
 impl Route {
@@ -47,10 +44,8 @@ impl Route {
             |rate| format!("open loop, {rate}/s"),
         );
         format!(
-            "route: {} connections, {} bytes, {pace}{}",
-            self.connections,
-            self.payload,
-            if self.http2 { ", HTTP/2 backend" } else { "" }
+            "route: {} connections, {} bytes, {pace}",
+            self.connections, self.payload
         )
     }
 

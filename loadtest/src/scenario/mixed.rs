@@ -152,7 +152,7 @@ async fn come_and_go(rate: f64, door: &Door, mut lane: Lane) -> Result<(), LoadE
 
 async fn come(mut pace: Pace, door: Door, mut lane: Lane) -> Result<(), LoadError> {
     while let Some(since) = pace.next(&mut lane).await {
-        Socket::open(door.public, &door.path, source(0)).await?;
+        Socket::open(&door, source(0)).await?;
         lane.answered(since);
     }
     Ok(())

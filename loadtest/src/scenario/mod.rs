@@ -90,7 +90,6 @@ impl Scenario {
                 self,
                 Self::Push(_) | Self::Broadcast(_) | Self::Mixed(_) | Self::SlowReader(_)
             ),
-            http2: matches!(self, Self::Route(route) if route.http2),
             ..Need::plain(backend)
         }
     }
@@ -106,23 +105,27 @@ impl Scenario {
     /// True if `subject` can do its work.
     pub(crate) fn suits(&self, subject: Subject) -> bool {
         match subject {
+            // The generators of `--processes` are processes too, and speak no TLS.
+            Subject::WiregateTls => self.spread().is_none(),
+            // Calls to the backend are what differs.
+            Subject::WiregateHttp2 => matches!(self, Self::Route(_)),
             _ if subject.is_wiregate() => true,
             Subject::Limit => self.minimal().is_some(),
+            Subject::LimitTls => matches!(self, Self::Route(_)),
             Subject::Nginx => match self {
                 // A proxy has nothing to be pushed at, and asks nobody but its one upstream.
-                Self::Route(route) => !route.http2,
+                Self::Route(_) => true,
                 Self::Connect(connect) => !connect.backend,
                 Self::Idle(idle) => idle.processes.is_none(),
                 _ => false,
             },
             // Both call something before each 101, and cannot do without.
             _ => match self {
-                Self::Route(route) => !route.http2,
                 Self::Connect(connect) => connect.backend,
                 // Pushpin closes on a message beyond its buffers.
                 Self::Idle(idle) if idle.processes.is_some() => false,
                 Self::Idle(idle) => idle.large == 0 || subject == Subject::ServerlessOffline,
-                Self::Push(_) | Self::Broadcast(_) => true,
+                Self::Route(_) | Self::Push(_) | Self::Broadcast(_) => true,
                 _ => false,
             },
         }

@@ -28,7 +28,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, LoadError> {
 /// Opens the sockets of one lane, in any order.
 pub(super) async fn sockets(door: &Door, numbers: Range<usize>) -> Result<Vec<Socket>, LoadError> {
     stream::iter(numbers)
-        .map(|number| Socket::open(door.public, &door.path, source(number)))
+        .map(|number| Socket::open(door, source(number)))
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await

@@ -3,25 +3,31 @@
 //! A further subject (another gateway, a proxy) is one more name in `Subject`, one arm in `start`, and a file that builds its
 //! command and tells its endpoints; scenarios and reports know subjects only through `Running`.
 
+mod allocator;
 mod limit;
 mod nginx;
 mod peer;
 mod pushpin;
 mod server;
 mod serverless;
+pub(crate) mod tls;
 mod wiregate;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueEnum;
+use rustls::ClientConfig;
 
 use crate::backend::Backend;
 use crate::client::letter::Manner;
 use crate::error::LoadError;
+use allocator::Allocator;
 pub(crate) use server::Process;
 use server::Server;
+use wiregate::Variant;
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -32,8 +38,18 @@ pub(crate) enum Subject {
     OneWorker,
     /// The gateway with two threads.
     TwoWorkers,
+    /// The gateway with clients that speak TLS.
+    WiregateTls,
+    /// The gateway with a backend that it speaks HTTP/2 with, by prior knowledge.
+    WiregateHttp2,
+    /// The gateway with mimalloc in place of the C library's allocator.
+    WiregateMimalloc,
+    /// The gateway with jemalloc in its place.
+    WiregateJemalloc,
     /// The minimal program for the scenario.
     Limit,
+    /// The same with clients that speak TLS.
+    LimitTls,
     /// Pushpin: WebSocket over HTTP, and its port for publishing.
     Pushpin,
     /// serverless-offline with functions in its own process.
@@ -48,7 +64,12 @@ impl fmt::Display for Subject {
             Self::Wiregate => "wiregate",
             Self::OneWorker => "one-worker",
             Self::TwoWorkers => "two-workers",
+            Self::WiregateTls => "wiregate-tls",
+            Self::WiregateHttp2 => "wiregate-http2",
+            Self::WiregateMimalloc => "wiregate-mimalloc",
+            Self::WiregateJemalloc => "wiregate-jemalloc",
             Self::Limit => "limit",
+            Self::LimitTls => "limit-tls",
             Self::Pushpin => "pushpin",
             Self::ServerlessOffline => "serverless-offline",
             Self::Nginx => "nginx",
@@ -66,9 +87,48 @@ impl Subject {
         Self::Nginx,
     ];
 
-    /// True for Wiregate, however many threads it has.
+    /// True for Wiregate, however it is run.
     pub(crate) fn is_wiregate(self) -> bool {
-        matches!(self, Self::Wiregate | Self::OneWorker | Self::TwoWorkers)
+        self.variant().is_some()
+    }
+
+    /// The same with clients that speak TLS, where there is that.
+    pub(crate) fn over_tls(self) -> Option<Self> {
+        match self {
+            Self::Wiregate => Some(Self::WiregateTls),
+            Self::Limit => Some(Self::LimitTls),
+            _ => None,
+        }
+    }
+
+    /// How Wiregate is run; `None` for what is not Wiregate.
+    fn variant(self) -> Option<Variant> {
+        let plain = Variant::default();
+        Some(match self {
+            Self::Wiregate => plain,
+            Self::OneWorker => Variant {
+                workers: 1,
+                ..plain
+            },
+            Self::TwoWorkers => Variant {
+                workers: 2,
+                ..plain
+            },
+            Self::WiregateTls => Variant { tls: true, ..plain },
+            Self::WiregateHttp2 => Variant {
+                http2: true,
+                ..plain
+            },
+            Self::WiregateMimalloc => Variant {
+                allocator: Some(Allocator::Mimalloc),
+                ..plain
+            },
+            Self::WiregateJemalloc => Variant {
+                allocator: Some(Allocator::Jemalloc),
+                ..plain
+            },
+            _ => return None,
+        })
     }
 }
 
@@ -92,8 +152,6 @@ pub(crate) struct Need {
     pub(crate) ask_at_connect: bool,
     /// True where connections are pushed to.
     pub(crate) push: bool,
-    /// True where the gateway speaks HTTP/2 with the backend.
-    pub(crate) http2: bool,
     /// Where routes lead.
     pub(crate) backend: SocketAddr,
     /// The same backend for HTTP/2 by prior knowledge.
@@ -122,6 +180,8 @@ pub(crate) struct Running {
     pub(crate) management: SocketAddr,
     /// How a push is worded.
     pub(crate) manner: Manner,
+    /// Whom clients trust, where they speak TLS. Pushes are posted without it.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     server: Server,
 }
 
@@ -132,7 +192,6 @@ impl Need {
             minimal: None,
             ask_at_connect: false,
             push: false,
-            http2: false,
             backend: backend.address,
             http2_backend: backend.http2,
         }
@@ -142,12 +201,17 @@ impl Need {
 impl Subject {
     /// Says what is missing, before anything starts.
     pub(crate) fn check(self, launch: &Launch) -> Result<(), LoadError> {
+        if let Some(variant) = self.variant() {
+            wiregate::find(launch)?;
+            return variant
+                .allocator
+                .map_or(Ok(()), |allocator| allocator.find().map(drop));
+        }
         match self {
-            Self::Wiregate | Self::OneWorker | Self::TwoWorkers => wiregate::find(launch).map(drop),
-            Self::Limit => Ok(()),
             Self::Pushpin => pushpin::check(launch),
             Self::ServerlessOffline => serverless::check(launch),
             Self::Nginx => nginx::check(launch),
+            _ => Ok(()),
         }
     }
 
@@ -158,20 +222,19 @@ impl Subject {
             Self::ServerlessOffline => ("/dev", Manner::Callback("")),
             _ => ("/dev", Manner::Callback("/dev")),
         };
-        let server = match self {
-            Self::Wiregate => wiregate::start(launch, need, 0)?,
-            Self::OneWorker => wiregate::start(launch, need, 1)?,
-            Self::TwoWorkers => wiregate::start(launch, need, 2)?,
-            Self::Limit => limit::start(launch, need)?,
-            Self::Pushpin => pushpin::start(launch, need)?,
-            Self::ServerlessOffline => serverless::start(launch, path)?,
-            Self::Nginx => nginx::start(launch, need, path)?,
+        let (server, tls) = match (self, self.variant()) {
+            (_, Some(variant)) => wiregate::start(launch, need, variant)?,
+            (Self::Pushpin, _) => (pushpin::start(launch, need)?, None),
+            (Self::ServerlessOffline, _) => (serverless::start(launch, path)?, None),
+            (Self::Nginx, _) => (nginx::start(launch, need, path)?, None),
+            _ => limit::start(launch, need, self == Self::LimitTls)?,
         };
         Ok(Running {
             public: server.public,
             path: path.into(),
             management: server.management,
             manner,
+            tls,
             server,
         })
     }

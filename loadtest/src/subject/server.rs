@@ -109,7 +109,8 @@ impl Drop for Process {
 }
 
 impl Server {
-    /// Starts `command` on `cores` and waits for its line `ready public=ADDR management=ADDR`.
+    /// Starts `command` on `cores` and waits for its line `ready public=ADDR management=ADDR`. The command's environment is its own
+    /// affair.
     pub(crate) fn start(
         mut command: Command,
         cores: &[usize],
@@ -118,7 +119,6 @@ impl Server {
         let name = command.get_program().to_string_lossy().into_owned();
         let log = log(&folder)?;
         command
-            .env_clear()
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -150,8 +150,8 @@ impl Server {
         })
     }
 
-    /// Starts `command`, whose addresses are known, and tries to open a WebSocket at `path` until one opens. The command's
-    /// environment is its own affair.
+    /// Starts `command`, whose addresses are known, and tries to open a WebSocket at `path` until one opens. Its environment is its
+    /// own affair as well.
     pub(crate) fn start_and_try(
         mut command: Command,
         cores: &[usize],

@@ -3,9 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
+use rustls::ClientConfig;
+
+use super::allocator::Allocator;
 use super::server::{Folder, Server};
-use super::{Launch, Need};
+use super::{Launch, Need, tls};
 use crate::error::LoadError;
 
 /// The gateway's binary; an error that says how to build it.
@@ -22,14 +26,36 @@ pub(super) fn find(launch: &Launch) -> Result<PathBuf, LoadError> {
         .map_err(LoadError::system("cannot find the gateway"))
 }
 
-/// Starts the gateway with one API whose stage is `dev`, on so many `workers` (0: one for each core that it may use).
-pub(super) fn start(launch: &Launch, need: &Need, workers: usize) -> Result<Server, LoadError> {
+/// What one subject has that others have not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Variant {
+    /// Threads; 0: one for each core that it may use.
+    pub(super) workers: usize,
+    /// Clients speak TLS.
+    pub(super) tls: bool,
+    /// It speaks HTTP/2 with the backend, by prior knowledge.
+    pub(super) http2: bool,
+    /// In place of the C library's.
+    pub(super) allocator: Option<Allocator>,
+}
+
+/// Starts the gateway with one API whose stage is `dev`; gives what its clients need for TLS, too.
+pub(super) fn start(
+    launch: &Launch,
+    need: &Need,
+    variant: Variant,
+) -> Result<(Server, Option<Arc<ClientConfig>>), LoadError> {
     let binary = find(launch)?;
     let folder = Folder::new()?;
+    let tls = variant.tls.then(|| tls::issue(folder.path())).transpose()?;
     let file = folder.path().join("wiregate.yaml");
-    fs::write(&file, settings(need, workers))
+    fs::write(&file, settings(need, variant))
         .map_err(LoadError::system("cannot write wiregate.yaml"))?;
     let mut command = Command::new(binary);
+    command.env_clear();
+    if let Some(allocator) = variant.allocator {
+        command.env("LD_PRELOAD", allocator.find()?);
+    }
     command.arg("serve").arg("--config").arg(&file);
     command.args([
         "--listen",
@@ -37,11 +63,11 @@ pub(super) fn start(launch: &Launch, need: &Need, workers: usize) -> Result<Serv
         "--management-listen",
         "127.0.0.1:0",
     ]);
-    Server::start(command, &launch.cores, folder)
+    Ok((Server::start(command, &launch.cores, folder)?, tls))
 }
 
-fn settings(need: &Need, workers: usize) -> String {
-    let (backend, version) = if need.http2 {
+fn settings(need: &Need, variant: Variant) -> String {
+    let (backend, version) = if variant.http2 {
         (need.http2_backend, ", httpVersion: \"2\"")
     } else {
         (need.backend, "")
@@ -57,8 +83,14 @@ fn settings(need: &Need, workers: usize) -> String {
     } else {
         String::new()
     };
+    let tls = if variant.tls {
+        format!(", tls: {{ cert: {}, key: {} }}", tls::CERT, tls::KEY)
+    } else {
+        String::new()
+    };
+    let workers = variant.workers;
     format!(
-        "server: {{ watch: false, workers: {workers} }}\napis:\n  load:\n    routes:\n{connect}{}{}",
+        "server: {{ watch: false, workers: {workers}{tls} }}\napis:\n  load:\n    routes:\n{connect}{}{}",
         two_way("echo"),
         two_way("whoami")
     )
@@ -74,16 +106,20 @@ mod tests {
             minimal: None,
             ask_at_connect: false,
             push: false,
-            http2: false,
             backend: "127.0.0.1:9".parse().unwrap(),
             http2_backend: "127.0.0.1:8".parse().unwrap(),
         };
-        assert!(settings(&need, 0).contains("integrationUri: \"http://127.0.0.1:9/echo\" }"));
-        assert!(!settings(&need, 0).contains("$connect"));
+        let mut variant = Variant::default();
+        let plain = settings(&need, variant);
+        assert!(plain.contains("integrationUri: \"http://127.0.0.1:9/echo\" }"));
+        assert!(!plain.contains("$connect") && !plain.contains("tls"));
         need.ask_at_connect = true;
-        assert!(settings(&need, 0).contains("\n      $connect: http://127.0.0.1:9/connect\n"));
-        need.http2 = true;
-        assert!(settings(&need, 2).contains("\"http://127.0.0.1:8/echo\", httpVersion: \"2\" }"));
-        assert!(settings(&need, 2).contains("workers: 2"));
+        assert!(
+            settings(&need, variant).contains("\n      $connect: http://127.0.0.1:9/connect\n")
+        );
+        (variant.http2, variant.workers, variant.tls) = (true, 2, true);
+        let text = settings(&need, variant);
+        assert!(text.contains("\"http://127.0.0.1:8/echo\", httpVersion: \"2\" }"));
+        assert!(text.contains("workers: 2, tls: { cert: cert.pem, key: key.pem } }"));
     }
 }
