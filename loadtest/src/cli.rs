@@ -20,7 +20,13 @@ use crate::subject::{Launch, Minimal, Subject};
 use crate::system;
 
 /// File descriptors that are no connections: the program's own, and the gateway's to its backend.
-pub(crate) const SPARE_FILES: u64 = 1200;
+const SPARE_FILES: u64 = 1200;
+
+/// Connections that one process can hold when `files` is its limit of open files. The gateway keeps a tenth (2048 at most) back and
+/// leaves further clients in the kernel's queue, where they would wait for ever.
+pub(crate) fn most_connections(files: u64) -> u64 {
+    files.saturating_sub(SPARE_FILES.max((files / 10).min(2048)))
+}
 
 /// Measures Wiregate: its own server process, backend and clients, on this machine.
 #[derive(Debug, Parser)]
@@ -249,7 +255,7 @@ fn check(plan: &Plan, scenario: &Scenario, files: u64) -> Result<(), LoadError> 
         1
     };
     let connections = scenario.connections();
-    let most = files.saturating_sub(SPARE_FILES) / ends;
+    let most = most_connections(files) / ends;
     let spread = scenario.spread().is_some();
     if connections == 0 || (connections as u64 > most && !spread) {
         return Err(LoadError::Usage(format!(

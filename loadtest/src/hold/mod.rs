@@ -70,7 +70,7 @@ const CHECK: Metric = metric("seconds_to_check", "seconds to ask all", 2);
 
 /// Opens all, measures, asks each, and closes; as often as the plan says, for each subject.
 pub(crate) fn carry_out(plan: &Plan, idle: &Idle, files: u64) -> Result<Report, LoadError> {
-    let most = usize::try_from(files.saturating_sub(crate::cli::SPARE_FILES)).unwrap_or(usize::MAX);
+    let most = usize::try_from(crate::cli::most_connections(files)).unwrap_or(usize::MAX);
     let needed = idle.connections.div_ceil(most.max(1));
     let pairs = match idle.processes {
         Some(Processes::Exactly(pairs)) if pairs < needed => {
@@ -101,7 +101,9 @@ pub(crate) fn carry_out(plan: &Plan, idle: &Idle, files: u64) -> Result<Report, 
     for run in 1..=plan.runs {
         for &subject in &plan.subjects {
             let say = |what: &str| eprintln!("idle run {run}/{} {subject}: {what}", plan.runs);
-            let figures = measure(plan, subject, &need, idle.connections, pairs, say)?;
+            let at_once = idle.at_once.map_or(plan.machine_cores, usize::from);
+            let spread = (pairs, at_once);
+            let figures = measure(plan, subject, &need, idle.connections, spread, say)?;
             trials.push(Trial {
                 run,
                 subject: subject.to_string(),
@@ -119,6 +121,7 @@ pub(crate) fn carry_out(plan: &Plan, idle: &Idle, files: u64) -> Result<Report, 
             "scenario": "idle",
             "connections": idle.connections,
             "processes": pairs,
+            "pairsAtOnce": idle.at_once.map_or(plan.machine_cores, usize::from),
             "runs": plan.runs,
             "machineCores": plan.machine_cores,
         }),
@@ -131,7 +134,7 @@ fn measure(
     subject: Subject,
     need: &Need,
     connections: usize,
-    pairs: usize,
+    (pairs, at_once): (usize, usize),
     say: impl Fn(&str),
 ) -> Result<Figures, LoadError> {
     // One thread each: there are more servers than cores already.
@@ -163,8 +166,18 @@ fn measure(
     let generator_base = processes::resident_bytes(&generator_pids);
     let (memory, cpu) = (Memory::now()?, CpuTime::of(&pids));
     let since = Instant::now();
-    tell_all(&mut generators, "open")?;
-    let opened = hear_all(&mut generators).map_err(|error| with_logs(&error, &servers))?;
+    let mut opened = 0;
+    for wave in generators.chunks_mut(at_once) {
+        tell_all(wave, "open")?;
+        opened += hear_all(wave).map_err(|error| with_logs(&error, &servers))?;
+        let available = Memory::now()?.available;
+        if available < REST {
+            return Err(LoadError::Trial(format!(
+                "stopped at {opened} connections: {} MiB of memory are left",
+                available >> 20
+            )));
+        }
+    }
     let seconds = since.elapsed().as_secs_f64();
     say(&format!("{opened} connections in {seconds:.1} s"));
     settle(&pids);
@@ -176,8 +189,12 @@ fn measure(
     let generator_resident = processes::resident_bytes(&generator_pids);
 
     let since = Instant::now();
-    tell_all(&mut generators, "check")?;
-    let answered = hear_all(&mut generators)?;
+    let mut answered = 0;
+    // All at once, what is under way would be more than the kernel has memory for, and pongs would come too late.
+    for wave in generators.chunks_mut(at_once) {
+        tell_all(wave, "check")?;
+        answered += hear_all(wave).map_err(|error| with_logs(&error, &servers))?;
+    }
     let checked = since.elapsed().as_secs_f64();
     let counted = if subject.is_wiregate() {
         servers

@@ -97,6 +97,7 @@ fn idle(connections: usize, large: u32, processes: Option<Processes>) -> Scenari
         connections,
         large,
         processes,
+        at_once: None,
     })
 }
 

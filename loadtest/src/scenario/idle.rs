@@ -56,10 +56,14 @@ pub(crate) struct Idle {
     #[arg(long, default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(crate) large: u32,
     /// Spread the connections over so many server processes and as many generators, since one process cannot hold more than its
-    /// limit of open files; `auto` takes as few as can hold them. All are opened at once, measured, and each is asked whether it
-    /// still lives.
+    /// limit of open files; `auto` takes as few as can hold them. All are opened, measured, and each is asked whether it still
+    /// lives.
     #[arg(long, value_name = "auto|NUMBER")]
     pub(crate) processes: Option<Processes>,
+    /// Of these, pairs of a server and its generator that open their connections at the same time; without it as many as there are
+    /// cores.
+    #[arg(long, value_name = "PAIRS", requires = "processes", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) at_once: Option<u16>,
 }
 
 /// Over how many processes connections are spread.
