@@ -164,7 +164,15 @@ fn idle() {
 fn idle_over_several_processes() {
     let figures = figures(
         "spread",
-        &["idle", "--connections", "300", "--processes", "3"],
+        &[
+            "idle",
+            "--connections",
+            "300",
+            "--processes",
+            "3",
+            "--at-once",
+            "2",
+        ],
     );
     check_positive(&figures, &["rss_bytes_per_connection", "seconds_to_open"]);
     assert_eq!(figures["connections_alive"], 300.0);
@@ -247,6 +255,8 @@ fn a_report_is_made_of_its_json_alone() {
 
 #[test]
 fn slow_reader() {
+    let none = figures("none-slow", &["slow-reader", "--stalled", "0"]);
+    check_positive(&none, &["delivery_p50_us"]);
     let figures = figures(
         "slow",
         &[
@@ -325,6 +335,7 @@ fn what_is_not_possible_is_said_before_anything_starts() {
         "MiB are available",
     );
     check_refused(&["idle", "--processes", "0"], "`auto`, or a number");
+    check_refused(&["idle", "--at-once", "2"], "--processes");
     check_refused(
         &["push", "--subjects", "limit", "--tls"],
         "nobody can do this over TLS",

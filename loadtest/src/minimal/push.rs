@@ -22,6 +22,9 @@ use super::shared::Shared;
 use crate::client::frame;
 use crate::error::LoadError;
 
+/// The kernel's buffer of each socket, bytes.
+const SEND_BUFFER: usize = 1 << 20;
+
 type Sockets = Rc<RefCell<HashMap<String, Rc<TcpStream>>>>;
 
 /// Accepts clients and posters for ever.
@@ -56,6 +59,8 @@ async fn accept_clients(listener: TcpListener, sockets: &Sockets) -> Result<(), 
 
 async fn converse(stream: TcpStream, id: String, sockets: Sockets) {
     let _ = stream.set_nodelay(true);
+    // Room for the largest message that a scenario pushes: there is no queue behind it.
+    let _ = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
     let stream = Rc::new(stream);
     let config = WebSocketConfig::default()
         .read_buffer_size(1024)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::beside;
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::scenario::connect::Connect;
@@ -24,14 +25,18 @@ pub(crate) struct Exhibit {
     /// By whom.
     pub(crate) subjects: Vec<Subject>,
     /// How it is measured.
-    manner: Manner,
+    pub(super) manner: Manner,
+    /// Seconds of a measurement, and of load before it, where they are not the usual ones.
+    pub(super) seconds: Option<(u64, u64)>,
     /// How often, and once with `--quick`.
-    runs: u32,
+    pub(super) runs: u32,
+    /// True where there is no goal for it: measured with `--beside`.
+    pub(super) beside: bool,
 }
 
 /// How an exhibit is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
+pub(super) enum Manner {
     /// In short turns, the server on a core of its own: the closest ratios.
     Turns,
     /// One subject after the other, the server on a core of its own: what is not finished at the end of a turn, as with a slow peer,
@@ -61,7 +66,7 @@ impl Exhibit {
         let (length, warm_up) = match (quick, peers) {
             (true, _) => QUICK,
             (false, true) => LENGTH_OF_PEERS,
-            (false, false) => LENGTH,
+            (false, false) => self.seconds.unwrap_or(LENGTH),
         };
         Plan {
             subjects: self.subjects.clone(),
@@ -74,7 +79,7 @@ impl Exhibit {
     }
 }
 
-fn route(connections: usize, open_loop: Option<u32>) -> Scenario {
+pub(super) fn route(connections: usize, open_loop: Option<u32>) -> Scenario {
     Scenario::Route(Route {
         connections,
         payload: 91,
@@ -82,7 +87,7 @@ fn route(connections: usize, open_loop: Option<u32>) -> Scenario {
     })
 }
 
-fn push(connection_per_post: bool, open_loop: Option<u32>) -> Scenario {
+pub(super) fn push(connection_per_post: bool, open_loop: Option<u32>) -> Scenario {
     Scenario::Push(Push {
         connections: 1000,
         posters: None,
@@ -92,7 +97,7 @@ fn push(connection_per_post: bool, open_loop: Option<u32>) -> Scenario {
     })
 }
 
-fn idle(connections: usize, large: u32, processes: Option<Processes>) -> Scenario {
+pub(super) fn idle(connections: usize, large: u32, processes: Option<Processes>) -> Scenario {
     Scenario::Idle(Idle {
         connections,
         large,
@@ -101,7 +106,7 @@ fn idle(connections: usize, large: u32, processes: Option<Processes>) -> Scenari
     })
 }
 
-fn connect(backend: bool) -> Scenario {
+pub(super) fn connect(backend: bool) -> Scenario {
     Scenario::Connect(Connect {
         connections: 8000,
         // Few, since Pushpin refuses some of a burst of more with 502.
@@ -120,8 +125,14 @@ pub(crate) fn peers() -> Vec<Scenario> {
         .collect()
 }
 
-/// The whole report.
+/// The whole report: what has a goal, then what has none.
 pub(crate) fn all() -> Vec<Exhibit> {
+    let mut all = with_goals();
+    all.extend(beside::exhibits());
+    all
+}
+
+fn with_goals() -> Vec<Exhibit> {
     use Manner::{Alone, Turns, Unpinned};
     let limit: &[Subject] = &[Wiregate, Limit];
     let with = |peers: &[Subject]| [limit, peers].concat();
@@ -131,7 +142,9 @@ pub(crate) fn all() -> Vec<Exhibit> {
         scenario,
         subjects: subjects.to_vec(),
         manner,
+        seconds: None,
         runs,
+        beside: false,
     };
     let both = with(&[Pushpin, ServerlessOffline]);
     let everybody = with(&[Pushpin, ServerlessOffline, Nginx]);

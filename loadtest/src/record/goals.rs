@@ -33,6 +33,8 @@ enum Bound {
 pub(super) struct Verdict {
     /// What was measured.
     pub(super) what: &'static str,
+    /// The exhibit that it was measured by.
+    pub(super) exhibit: &'static str,
     /// The goal, as text.
     pub(super) goal: String,
     /// Its spread over the runs; `None` if it was not measured.
@@ -259,6 +261,7 @@ impl Goal {
         });
         Verdict {
             what: self.what,
+            exhibit: self.exhibit,
             goal: format!("{sign} {bound}{unit}"),
             measured,
             unit,

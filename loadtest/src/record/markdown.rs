@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::beside;
 use super::chart;
 use super::goals::{self, Verdict};
 use crate::measure::statistics::Spread;
@@ -49,9 +50,20 @@ pub(super) fn block(results: &Value, folder: &str) -> String {
     for (name, title) in chart::names(results) {
         let _ = write!(text, "\n![{title}]({folder}/{name})\n");
     }
+    let beside = beside::tables(results);
+    if !beside.is_empty() {
+        let _ = write!(text, "\n## Without a goal\n{beside}");
+    }
     text.push_str("\n## Tables\n");
+    let shown: Vec<&str> = beside::exhibits()
+        .iter()
+        .map(|exhibit| exhibit.key)
+        .collect();
     let exhibits = results["exhibits"].as_object().into_iter().flatten();
-    for (_, exhibit) in exhibits {
+    for (key, exhibit) in exhibits {
+        if shown.contains(&key.as_str()) && exhibit["error"].is_null() {
+            continue;
+        }
         let heading = exhibit["heading"].as_str().unwrap_or_default();
         let _ = write!(text, "\n### {heading}\n\n");
         if let Some(error) = exhibit["error"].as_str() {
@@ -69,7 +81,11 @@ pub(super) fn block(results: &Value, folder: &str) -> String {
 
 /// The goals, each with what was measured.
 pub(super) fn goals(results: &Value) -> String {
-    let mut rows = vec![["", "goal", "measured", "met"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["", "goal", "measured", "met", "`report --only`"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows.extend(goals::judge(results).into_iter().map(|verdict| {
         vec![
             verdict.what.to_owned(),
@@ -81,6 +97,7 @@ pub(super) fn goals(results: &Value) -> String {
                 (_, false) => "**no**",
             }
             .into(),
+            verdict.exhibit.into(),
         ]
     }));
     table(&rows)
@@ -139,7 +156,7 @@ fn machine(results: &Value) -> String {
     )
 }
 
-fn rows(table: &Value) -> Vec<Vec<String>> {
+pub(super) fn rows(table: &Value) -> Vec<Vec<String>> {
     let rows = table.as_array().into_iter().flatten();
     rows.map(|row| {
         let cells = row.as_array().into_iter().flatten();
@@ -150,7 +167,7 @@ fn rows(table: &Value) -> Vec<Vec<String>> {
     .collect()
 }
 
-fn table(rows: &[Vec<String>]) -> String {
+pub(super) fn table(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
         let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();

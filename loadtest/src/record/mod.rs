@@ -1,5 +1,6 @@
 //! `loadtest report`: all exhibits in one go, written down as JSON, as tables and as charts.
 
+mod beside;
 mod chart;
 mod exhibit;
 mod goals;
@@ -37,6 +38,10 @@ pub(crate) struct Settings {
     /// Measure nothing: make tables and charts anew from the JSON that is there.
     #[arg(long)]
     pub(crate) render: bool,
+    /// Measure what has no goal: TLS, larger messages, HTTP/2 backends, slow readers, allocators, a million connections. More than an
+    /// hour; the rest stays as the JSON has it.
+    #[arg(long)]
+    pub(crate) beside: bool,
     /// Measure these alone, by their names in the JSON; the others stay as the JSON there has them.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
@@ -58,9 +63,15 @@ impl Settings {
             )));
         }
         let wanted = |exhibit: &Exhibit| {
-            !self.render
-                && (self.only.is_empty() || self.only.iter().any(|name| name == exhibit.key))
+            if self.only.is_empty() {
+                exhibit.beside == self.beside
+            } else {
+                self.only.iter().any(|name| name == exhibit.key)
+            }
         };
+        if self.render {
+            return Ok(Vec::new());
+        }
         Ok(all.into_iter().filter(wanted).collect())
     }
 
@@ -89,7 +100,7 @@ pub(crate) fn carry_out(
     )))?;
     let file = folder.join(RESULTS);
     let exhibits = settings.exhibits()?;
-    let mut results = if settings.render || !settings.only.is_empty() {
+    let mut results = if settings.render || settings.beside || !settings.only.is_empty() {
         read(&file)?
     } else {
         json!({ "exhibits": {} })

@@ -81,8 +81,8 @@ pub(crate) struct SlowReader {
     /// Sockets that read, and get pushes at a steady rate.
     #[arg(long, default_value_t = 64)]
     pub(crate) connections: usize,
-    /// Sockets that do not read.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// Sockets that do not read; none shows what the others get without them.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub(crate) stalled: u16,
     /// Pushes a second at those that read.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -132,6 +132,12 @@ impl SlowReader {
         crew.finish();
         let mut figures = figure::of_window(&window, crew.meters());
         figures.push((push::LOST, push::lost(crew.meters().first())));
+        if self.stalled == 0 {
+            return Ok(Finding {
+                figures,
+                failures: crew.failures(),
+            });
+        }
         let stuffed = stuffed.lock().unwrap_or_else(PoisonError::into_inner);
         let each = |bytes: u64| bytes as f64 / 1024.0 / f64::from(self.stalled);
         figures.push((ACCEPTED, each(stuffed.accepted)));
