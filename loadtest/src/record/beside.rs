@@ -32,6 +32,7 @@ const GROUPS: [Group; 8] = [
             "tls-route-64",
             "tls-route-256",
             "tls-route-1000",
+            "tls-route-5000",
             "tls-route-20000",
         ],
         rows: &["CPU µs/message", "p50 µs"],
@@ -145,7 +146,7 @@ pub(super) fn exhibits() -> Vec<Exhibit> {
     let http2 = [WiregateHttp2, Wiregate];
     let allocators = [Wiregate, WiregateMimalloc, WiregateJemalloc];
     let (kib, kib16, kib128) = (1 << 10, 16 << 10, 128 << 10);
-    let at_rate = route(64, Some(20_000));
+    let at = |rate| route(64, Some(rate));
     let holding = idle(10_000, 131_072, None);
     let million = idle(1_000_000, 0, Some(Processes::Auto));
     let slow = |key, title, stalled| Exhibit {
@@ -179,7 +180,8 @@ pub(super) fn exhibits() -> Vec<Exhibit> {
             &all_tls,
             Alone,
         ),
-        of("tls-route-20000", "20,000/s", at_rate, &all_tls, Alone),
+        of("tls-route-5000", "5,000/s", at(5_000), &all_tls, Alone),
+        of("tls-route-20000", "20,000/s", at(20_000), &all_tls, Alone),
         of("tls-push", "pushing", push(false, None), &tls, Turns),
         of("tls-connect", "8000 upgrades", connect(false), &tls, Alone),
         of("tls-idle", "10,000 idle", holding.clone(), &tls, Alone),
