@@ -34,6 +34,18 @@ pub(super) fn describe(launch: &Launch, cores: usize) -> Value {
     })
 }
 
+/// `now`, with the versions of `before` where it has none: peers that a part of a report needed need not be here for another part.
+pub(super) fn keep_versions(mut now: Value, before: &Value) -> Value {
+    if let Some(versions) = now["versions"].as_object_mut() {
+        for (name, version) in versions {
+            if version.is_null() {
+                *version = before["versions"][name.as_str()].clone();
+            }
+        }
+    }
+    now
+}
+
 /// The value of the first line `name : value`.
 fn field(text: &str, name: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -77,5 +89,14 @@ mod tests {
             Some("1.22.1")
         );
         assert_eq!(said(&mut Command::new("/nowhere/at/all")), None);
+    }
+
+    #[test]
+    fn a_version_that_is_not_found_stays_as_it_was() {
+        let before = json!({ "versions": { "nginx": "1", "pushpin": "1" } });
+        let now = json!({ "cores": 2, "versions": { "nginx": null, "pushpin": "2", "new": null } });
+        let expected =
+            json!({ "cores": 2, "versions": { "nginx": "1", "pushpin": "2", "new": null } });
+        assert_eq!(keep_versions(now, &before), expected);
     }
 }

@@ -135,7 +135,8 @@ pub(crate) fn carry_out(
         };
         result["heading"] = exhibit.title.into();
         results["exhibits"][exhibit.key] = result;
-        results["machine"] = machine::describe(&plan.launch, common.machine_cores);
+        let now = machine::describe(&plan.launch, common.machine_cores);
+        results["machine"] = machine::keep_versions(now, &results["machine"]);
         results["quick"] = settings.quick.into();
         results["exhibits"] = in_order(&results["exhibits"]);
         // After each, so that a run that is stopped leaves what it found.
