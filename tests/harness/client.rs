@@ -121,11 +121,18 @@ impl Handshake {
 
     /// Sends it; fails the test if there is no answer.
     pub async fn send(self) -> Opened {
-        let Some((stream, answer, rest)) = self.exchange().await else {
-            panic!("no answer to the handshake for {}", self.path);
-        };
+        let path = self.path.clone();
+        match self.try_send().await {
+            Some(opened) => opened,
+            None => panic!("no answer to the handshake for {path}"),
+        }
+    }
+
+    /// Sends it; `None` if nobody listens or the connection ends without an answer.
+    pub async fn try_send(self) -> Option<Opened> {
+        let (stream, answer, rest) = self.exchange().await?;
         if answer.status != 101 {
-            return Opened::Refused(answer);
+            return Some(Opened::Refused(answer));
         }
         let accept = answer.header("sec-websocket-accept").unwrap_or_default();
         assert_eq!(
@@ -134,10 +141,10 @@ impl Handshake {
             "Sec-WebSocket-Accept"
         );
         let socket = WebSocketStream::from_partially_read(stream, rest, Role::Client, None).await;
-        Opened::Open(Box::new(Client {
+        Some(Opened::Open(Box::new(Client {
             socket,
             handshake: answer,
-        }))
+        })))
     }
 
     /// Sends it; fails the test unless it is let in.
@@ -178,6 +185,19 @@ pub struct Closed {
     pub code: u16,
     /// The close frame's reason.
     pub reason: String,
+}
+
+impl Closed {
+    /// The end that this message is, `None` being that of the stream; a message that is none is given back.
+    pub fn of(message: Option<Message>) -> Result<Self, Message> {
+        let (code, reason) = match message {
+            Some(Message::Close(Some(frame))) => (frame.code.into(), frame.reason.to_string()),
+            Some(Message::Close(None)) => (1005, String::new()),
+            None => (1006, String::new()),
+            Some(other) => return Err(other),
+        };
+        Ok(Self { code, reason })
+    }
 }
 
 impl PartialEq<(u16, &str)> for Closed {
@@ -289,22 +309,9 @@ impl Client {
 
     /// As [`Client::closed`], with a limit of the caller's.
     pub async fn closed_within(&mut self, limit: Duration) -> Closed {
-        let closed = match self.next_within(limit).await {
-            Some(Message::Close(Some(frame))) => Closed {
-                code: frame.code.into(),
-                reason: frame.reason.to_string(),
-            },
-            Some(Message::Close(None)) => Closed {
-                code: 1005,
-                reason: String::new(),
-            },
-            None => {
-                return Closed {
-                    code: 1006,
-                    reason: String::new(),
-                };
-            }
-            Some(other) => panic!("expected the end of the socket, got {other:?}"),
+        let closed = match Closed::of(self.next_within(limit).await) {
+            Ok(closed) => closed,
+            Err(other) => panic!("expected the end of the socket, got {other:?}"),
         };
         // Reading on sends the answer to the close frame.
         while self.next_within(limit).await.is_some() {}

@@ -264,9 +264,12 @@ impl Gateway {
 
     /// `POST /dev/@connections/{id}` on the operators' listener.
     pub async fn push(&self, id: &str, body: impl AsRef<[u8]>) -> HttpAnswer {
+        self.push_request(id, body).send().await
+    }
+
+    /// The same before it is sent.
+    pub fn push_request(&self, id: &str, body: impl AsRef<[u8]>) -> Request {
         Request::post(self.management(), &callback(id), body)
-            .send()
-            .await
     }
 
     /// `GET /dev/@connections/{id}` on the operators' listener.

@@ -1,6 +1,6 @@
 //! Starts what the specification needs, on free ports, and stops it by pid.
 //!
-//! In reading order: [`Gateway`] is the binary under test; [`Backend`], [`Lambda`] and [`RawBackend`] are what it
+//! In reading order: [`Gateway`] is the binary under test, [`Nodes`] are several of them; [`Backend`], [`Lambda`] and [`RawBackend`] are what it
 //! calls; [`Client`], [`RawSocket`] and [`Request`] are who calls it; [`Table`] and [`eventually`] are how a test
 //! says what must hold. Everything listens on loopback, on a port that the system chose; what must not happen in the
 //! machine's own network happens in a [`Namespace`]. What is measured waits for a [`Calm`] turn.
@@ -12,6 +12,7 @@ mod client;
 mod gateway;
 mod lambda;
 mod netns;
+mod nodes;
 mod raw;
 mod redis;
 mod request;
@@ -26,6 +27,7 @@ pub use client::{Client, Closed, Handshake, Opened};
 pub use gateway::{Exit, Gateway, GatewayCommand, check};
 pub use lambda::{Invocation, Lambda, LambdaAnswer};
 pub use netns::Namespace;
+pub use nodes::Nodes;
 pub use raw::{Frame, RawBackend, RawSocket, frame};
 pub use redis::Redis;
 pub use request::Request;

@@ -19,6 +19,7 @@ mod browser;
 mod callback;
 mod certificate;
 mod close;
+mod cluster;
 mod config;
 mod connect;
 mod events;

@@ -1,0 +1,230 @@
+//! Several real processes on one store and one backend: what is promised of them while they come, die, stall and leave.
+
+mod ledger;
+mod push;
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use harness::{
+    Backend, Client, Closed, GatewayCommand, Handshake, HttpAnswer, Nodes, Opened, Redis,
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::app::{App, BINARY};
+use ledger::{Event, Ledger};
+
+/// Handshakes under way at once.
+const AT_ONCE: usize = 32;
+/// Longer than any test.
+const FOREVER: Duration = Duration::from_mins(10);
+/// Names a handshake for the backend, which alone knows its connection's id.
+const NAME: &str = "x-client";
+
+/// The nodes, their backend, and what everybody saw.
+pub(super) struct Cluster {
+    pub(super) nodes: Nodes,
+    pub(super) backend: Backend,
+    pub(super) ledger: Ledger,
+}
+
+impl Cluster {
+    /// So many nodes with that lease.
+    pub(super) async fn start(count: usize, lease: &str) -> Self {
+        let server = format!("server: {{ cluster: {{ lease: {lease} }} }}");
+        Self::with(count, &server, "").await
+    }
+
+    /// With top-level sections and members of the API.
+    pub(super) async fn with(count: usize, top: &str, api: &str) -> Self {
+        let backend = App::backend().await;
+        let command = GatewayCommand::new(BINARY, &App::yaml(&backend, top, api));
+        let nodes = Nodes::start(command, &Redis::database().await, count).await;
+        Self {
+            nodes,
+            backend,
+            ledger: Ledger::default(),
+        }
+    }
+
+    /// An open socket of a node, and its connection id. Not beside other handshakes.
+    pub(super) async fn connect(&self, node: usize) -> (Client, String) {
+        let client = self.nodes[node].connect("/dev").await;
+        let id = self.backend.next("/connect").await.connection_id();
+        (client, id)
+    }
+
+    /// So many clients of a node, which read and write down what they read.
+    pub(super) async fn crowd(&self, node: usize, count: usize) -> Vec<Member> {
+        let opening = (0..count).map(|n| async move {
+            let name = format!("{node}-{n}-{}", unique());
+            let client = self.handshake(node, &name).open().await;
+            (client, name)
+        });
+        let opened: Vec<(Client, String)> = stream::iter(opening).buffered(AT_ONCE).collect().await;
+        let mut ids = self.ids();
+        let member = |(client, name): (Client, String)| {
+            Member::new(client, ids.remove(&name).expect("it asked"), &self.ledger)
+        };
+        opened.into_iter().map(member).collect()
+    }
+
+    /// One client that goes by that name, if it is let in.
+    pub(super) async fn try_join(&self, node: usize, name: &str) -> Option<Member> {
+        match self.handshake(node, name).try_send().await? {
+            Opened::Open(client) => {
+                let id = self.ids().remove(name).expect("it asked");
+                Some(Member::new(*client, id, &self.ledger))
+            }
+            Opened::Refused(_) => None,
+        }
+    }
+
+    /// A handshake that says its client's name to the backend.
+    pub(super) fn handshake(&self, node: usize, name: &str) -> Handshake {
+        self.nodes[node].handshake("/dev").header(NAME, name)
+    }
+
+    /// Connection ids by the names of their clients, as `$connect` told the backend.
+    pub(super) fn ids(&self) -> HashMap<String, String> {
+        let requests = self.backend.requests("/connect");
+        let named = requests.iter().filter_map(|request| {
+            let name = request.header(NAME)?;
+            Some((name.to_owned(), request.connection_id()))
+        });
+        named.collect()
+    }
+
+    /// Posts `text` by way of a node, and writes down the answer.
+    pub(super) async fn push(&self, via: usize, id: &str, text: &str) -> u16 {
+        self.ledger.write(id, Event::Posted(text.to_owned()));
+        let status = self
+            .post(via, id, text)
+            .await
+            .map_or(0, |answer| answer.status);
+        self.ledger
+            .write(id, Event::Answered(text.to_owned(), status));
+        status
+    }
+
+    /// The answer to a push, if that node is there to answer.
+    pub(super) async fn post(&self, via: usize, id: &str, text: &str) -> Option<HttpAnswer> {
+        self.nodes[via].push_request(id, text).try_send().await
+    }
+
+    /// The sum of a metric over these nodes.
+    pub(super) async fn metric(&self, nodes: &[usize], name: &str) -> f64 {
+        let mut sum = 0.0;
+        for node in nodes {
+            sum += self.nodes[*node].metric(name).await.unwrap_or_default();
+        }
+        sum
+    }
+
+    /// Whose end the backend has been told of.
+    pub(super) fn told(&self) -> BTreeSet<String> {
+        let requests = self.backend.requests("/disconnect");
+        requests
+            .iter()
+            .map(harness::Recorded::connection_id)
+            .collect()
+    }
+}
+
+/// Does what it was told while it reads.
+enum Order {
+    Send(String),
+    Close(u16, String),
+}
+
+/// A client with a task of its own that reads everything and writes it into the ledger.
+pub(super) struct Member {
+    pub(super) id: String,
+    orders: mpsc::UnboundedSender<Order>,
+    reading: JoinHandle<Closed>,
+}
+
+impl Member {
+    fn new(client: Client, id: String, ledger: &Ledger) -> Self {
+        let (orders, taken) = mpsc::unbounded_channel();
+        let reading = tokio::spawn(read(client, id.clone(), taken, ledger.clone()));
+        Self {
+            id,
+            orders,
+            reading,
+        }
+    }
+
+    /// Sends a message that the backend gets at `/sendmessage`.
+    pub(super) fn say(&self, text: &str) {
+        let message = json!({"action": "sendmessage", "text": text}).to_string();
+        let _ = self.orders.send(Order::Send(message));
+    }
+
+    /// Begins the close handshake.
+    pub(super) fn close(&self, code: u16, reason: &str) {
+        let _ = self.orders.send(Order::Close(code, reason.to_owned()));
+    }
+
+    /// True where it has read the end of its socket.
+    pub(super) fn is_over(&self) -> bool {
+        self.reading.is_finished()
+    }
+
+    /// Waits for the end of the socket.
+    pub(super) async fn over(mut self) -> Closed {
+        (&mut self.reading).await.unwrap()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+async fn read(
+    mut client: Client,
+    id: String,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    ledger: Ledger,
+) -> Closed {
+    loop {
+        let message = tokio::select! {
+            message = client.next_within(FOREVER) => message,
+            Some(order) = orders.recv() => {
+                match order {
+                    Order::Send(text) => {
+                        client.try_send(Message::text(text)).await;
+                    }
+                    Order::Close(code, reason) => client.close(Some((code, &reason))).await,
+                }
+                continue;
+            }
+        };
+        match Closed::of(message) {
+            Ok(closed) => {
+                ledger.write(&id, Event::Closed(closed.clone()));
+                // Reading on sends the answer to the close frame.
+                while client.next_within(FOREVER).await.is_some() {}
+                return closed;
+            }
+            Err(message) => ledger.write(&id, Event::Read(message.to_string())),
+        }
+    }
+}
+
+/// The ids of a crowd.
+pub(super) fn ids(members: &[Member]) -> BTreeSet<String> {
+    members.iter().map(|member| member.id.clone()).collect()
+}
+
+/// A number that no other client of this process has.
+fn unique() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
