@@ -11,10 +11,13 @@ mod memory;
 mod outbox;
 mod record;
 mod redis;
+mod roads;
 mod store;
+mod tasks;
 
 pub use self::redis::{
-    Heard, InvalidRedisUrl, Redis, RedisSettings, RedisStore, RedisUrl, Subscriber, Topology,
+    Heard, InvalidRedisUrl, Redis, RedisBus, RedisBusCounts, RedisBusSettings, RedisSettings,
+    RedisStore, RedisUrl, Subscriber, Topology,
 };
 pub use bus::{BusError, Inbox, NodeBus};
 pub use clock::StoreClock;
@@ -23,6 +26,7 @@ pub use link::{LinkBus, LinkCounts, LinkSettings, LinkTls};
 pub use memory::MemoryStore;
 pub use outbox::{Backlog, Claimed, DeadLetter, MOST_DEAD, Outbox, Owed};
 pub use record::{ConnectionRecord, NodeEntry, NodeInfo};
+pub use roads::Roads;
 pub use store::{
     Burial, ConnectionStore, Fate, Fencing, Filter, Lease, Listing, Page, Registration, Renewal,
     StoreError,

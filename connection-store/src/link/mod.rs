@@ -26,11 +26,11 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::key::ClusterKey;
+use crate::tasks::Tasks;
 use crate::{BusError, Inbox, NodeBus, StoreClock};
 use line::Line;
 use peer::{MOST_UNDER_WAY, Peer};
 use serve::Strangers;
-pub(crate) use tasks::Tasks;
 
 mod ask;
 mod auth;
@@ -38,7 +38,6 @@ mod frame;
 mod line;
 mod peer;
 mod serve;
-mod tasks;
 mod wire;
 
 #[cfg(test)]

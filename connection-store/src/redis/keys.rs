@@ -19,6 +19,9 @@
 //! | `wg:{outbox}:dead` | hash | connection id to tries, reason (as JSON) and item, a line each | the youngest 100,000 | who gives up |
 //! | `wg:{outbox}:graves` | sorted set | connection id by when it was given up | as its dead letter | who gives up |
 //!
+//! Channels, sharded on a cluster: `wg:{n}:cmd` for orders to a node, `wg:{n}:inbox` for answers to it, `wg:{n}:probe` on which it
+//! hears itself. An ACL needs them as `&wg:*`.
+//!
 //! Why one sorted set for all connections of a node, and no key for each: equal scores order the members by their bytes,
 //! which are those of the ids, so that a range of it is a page in the order of ids, the beginning of a member finds and removes it, and
 //! to add it again changes nothing. A hash for each connection, with a set as its index, takes more memory and an expiry for each.
@@ -57,6 +60,21 @@ pub(super) fn connections(node: NodeId) -> String {
 
 pub(super) fn reap(node: NodeId) -> String {
     format!("wg:{{{node}}}:reap")
+}
+
+/// The channel on which a node hears orders. Nothing that is published is stored.
+pub(super) fn orders(node: NodeId) -> String {
+    format!("wg:{{{node}}}:cmd")
+}
+
+/// The channel on which a node hears answers.
+pub(super) fn inbox(node: NodeId) -> String {
+    format!("wg:{{{node}}}:inbox")
+}
+
+/// The channel on which a node hears itself.
+pub(super) fn probe(node: NodeId) -> String {
+    format!("wg:{{{node}}}:probe")
 }
 
 #[cfg(test)]

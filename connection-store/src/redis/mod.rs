@@ -1,19 +1,25 @@
 //! Redis, or Valkey, behind the ports: the registry and the outbox that several nodes share.
 //!
 //! `endpoint` reads the URL, `dial` opens connections to what it names, `client` keeps one open and answers within a time limit,
-//! `keys` lists every key, each `.lua` file is one atomic step on keys of one slot, `pack` is the form of what is stored.
+//! `keys` lists every key, each `.lua` file is one atomic step on keys of one slot, `pack` is the form of what is stored. `bus` is the road
+//! between nodes that cannot reach each other, `ear` its subscription, `envelope` the form of what travels on it.
 
+mod bus;
 mod check;
 mod client;
 mod dial;
+mod ear;
 mod endpoint;
+mod envelope;
 mod keys;
 mod listing;
 mod outbox;
 mod pack;
 mod script;
 mod store;
+mod waiting;
 
+pub use bus::{RedisBus, RedisBusCounts, RedisBusSettings};
 pub use client::Redis;
 pub use dial::{Heard, Subscriber};
 pub use endpoint::{InvalidRedisUrl, RedisUrl, Topology};

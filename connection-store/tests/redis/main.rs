@@ -1,5 +1,6 @@
 //! The store on real Redis servers: the contracts on every topology, what happens when Redis is in trouble, and what it costs.
 
+mod bus;
 mod contract;
 mod failover;
 mod figures;

@@ -184,3 +184,25 @@ async fn who_speaks_something_else_is_refused_at_once() {
     assert_eq!(answer, b"");
     eventually("it is counted", || owner.counts().refused == 1).await;
 }
+
+#[tokio::test]
+async fn who_has_the_secret_but_no_certificate_is_refused() {
+    let (listener, address) = listener().await;
+    let ours = tls("127.0.0.1");
+    let owner = LinkBus::new(LinkSettings {
+        tls: Some(ours.clone()),
+        ..settings(OWNER)
+    });
+    let inbox = Arc::new(Counter::default());
+    owner.serve(listener, inbox.clone());
+    // Plain; with another authority's; with the right one, which is believed.
+    for (offered, reached) in [(None, 0), (Some(tls("127.0.0.1")), 0), (Some(ours), 1)] {
+        let asker = LinkBus::new(LinkSettings {
+            tls: offered,
+            ..settings(ASKER)
+        });
+        asker.set_peers([(OWNER, address.clone())]);
+        assert_eq!(ask(&asker, b"order").await.is_ok(), reached == 1);
+        assert_eq!(inbox.heard(), reached);
+    }
+}
