@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connection_store::{
-    ClusterKey, ConnectionStore, LinkBus, LinkSettings, NodeInfo, Outbox, RedisSettings,
-    RedisStore, RedisUrl, StoreClock, StoreError,
+    ClusterKey, ConnectionStore, LinkBus, LinkSettings, NodeInfo, Outbox, RedisBus,
+    RedisBusSettings, RedisSettings, RedisStore, RedisUrl, StoreClock, StoreError,
 };
 use gateway_core::id::NodeId;
+use gateway_core::resource::Api;
 use gateway_core::tenure::Terms;
 
 use crate::config::{OnStoreDown, Secret, Server};
@@ -19,6 +20,10 @@ use crate::observe::Observe;
 
 /// How long a starting node waits for its store.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What goes with a message from node to node.
+const ORDER_OVERHEAD: usize = 64 * 1024;
+/// The largest message between nodes where an API sets no limit.
+const UNLIMITED: usize = 64 * 1024 * 1024;
 /// How long a call to the store may take.
 const CALL: Duration = Duration::from_millis(500);
 
@@ -48,6 +53,7 @@ impl Membership {
     pub(super) async fn join(
         url: &Secret,
         server: &Server,
+        apis: &[Api],
         bound: Option<SocketAddr>,
         observe: &Arc<Observe>,
     ) -> Result<Self, String> {
@@ -76,9 +82,30 @@ impl Membership {
         let id = NodeId(env::random());
         let clock = Arc::new(StoreClock::new(env::uptime, env::wall()));
         let inbox = Arc::new(NodeInbox::default());
-        let link = LinkSettings::new(id, key.clone(), Arc::clone(&clock), env::random);
+        let max_order = largest_message(apis) + ORDER_OVERHEAD;
+        let link = LinkSettings {
+            max_order,
+            ..LinkSettings::new(id, key.clone(), Arc::clone(&clock), env::random)
+        };
         let link = Arc::new(LinkBus::new(link));
-        let ways = Ways::new(Arc::clone(&link));
+        let ways = {
+            let (redis, clock) = (store.redis().clone(), Arc::clone(&clock));
+            let inbox = Arc::clone(&inbox);
+            Ways::new(id, Arc::clone(&link), move |node| {
+                let settings = RedisBusSettings {
+                    node,
+                    key: key.clone(),
+                    clock: Arc::clone(&clock),
+                    max_order,
+                    random: env::random,
+                };
+                Arc::new(RedisBus::start(
+                    redis.clone(),
+                    settings,
+                    Arc::clone(&inbox) as _,
+                ))
+            })
+        };
         let cluster = Cluster::new(
             Arc::clone(&store) as Arc<dyn ConnectionStore>,
             Arc::clone(&store) as Arc<dyn Outbox>,
@@ -106,6 +133,14 @@ impl Membership {
         let link = LinkDoor { link, inbox };
         Ok(Self { node, life, link })
     }
+}
+
+/// The largest message that any API takes, or what is unlimited.
+fn largest_message(apis: &[Api]) -> usize {
+    let limits = apis.iter().map(|api| api.limits.max_message_bytes);
+    let bytes = limits.map(|limit| limit.map_or(UNLIMITED, |bytes| bytes as usize));
+    // A reload may raise the figures; those of the presets fit in any case.
+    bytes.max().unwrap_or(0).max(1024 * 1024)
 }
 
 /// The first lease; a store that starts at the same time as its nodes is waited for.

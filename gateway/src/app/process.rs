@@ -146,7 +146,7 @@ impl Process {
         let membership = match &server.store {
             Store::Memory => None,
             Store::Redis(url) => {
-                let joining = Membership::join(url, server, nodes, &observe);
+                let joining = Membership::join(url, server, &config.apis, nodes, &observe);
                 Some(joining.await.map_err(|why| unavailable(&why))?)
             }
         };
