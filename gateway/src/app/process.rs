@@ -21,7 +21,7 @@ use crate::config::{
 use crate::env;
 use crate::integration::http::TlsRoots;
 use crate::listen::{self, Budget, Handshakes, Port, TlsOffer};
-use crate::node::{self, End, Node, Owed, Registry, Report, Stages};
+use crate::node::{self, Node, Owed, Registry, Report, Stages};
 use crate::observe::{AccessLog, Observe};
 use crate::websocket::OutboxTerms;
 
@@ -299,8 +299,7 @@ impl Process {
         let Some(cluster) = &node.cluster else {
             return report;
         };
-        let ends = self.shared.owed.take_all();
-        let untold: Vec<_> = ends.iter().map(End::owed).collect();
+        let untold = self.shared.owed.take_all();
         let left = node::leave(node, cluster, &untold).await;
         if let Some(life) = self.life.take() {
             life.abort();

@@ -4,6 +4,7 @@
 //! is of the whole process: a backend that is down is probed once, not by every worker. An end that its backend refuses
 //! waits by itself; whether the backend fails as a whole is [`Pace`]'s to say.
 
+mod end;
 mod note;
 mod pace;
 mod queue;
@@ -11,15 +12,16 @@ mod queue;
 mod tests;
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use connection_store::ConnectionRecord;
-use gateway_core::call::Connection;
 use gateway_core::failure::Failure;
-use gateway_core::session::CloseCause;
+use gateway_core::id::{ConnectionId, IdHasher};
 
-use super::{Guard, StageSlot};
+use super::StageSlot;
 use crate::env;
+pub use end::End;
+use end::Facts;
 use note::Note;
 use pace::{Pace, Start};
 use queue::{Past, Queue, Waiting};
@@ -30,34 +32,6 @@ const SAY_AGAIN: u64 = 30_000;
 const OFTEN: u8 = 5;
 /// An end whose telling panicked so often is given up: the defect is ours, and no backend mends it.
 const MOST_PANICS: u8 = 3;
-
-/// An end of which a backend has not heard. 64 bytes, and the connection's facts behind the `Arc`: with a usual
-/// `User-Agent`, and the store's entry for it, about 500.
-#[derive(Debug)]
-pub struct End {
-    /// Whose.
-    pub connection: Arc<Connection>,
-    /// Why.
-    pub cause: CloseCause,
-    /// When, in milliseconds of the epoch.
-    pub ended_at: u64,
-    /// Dropped once it need not be told any more.
-    pub guard: Guard,
-}
-
-impl End {
-    /// What another node must know to tell it.
-    pub fn owed(&self) -> connection_store::Owed {
-        connection_store::Owed {
-            record: ConnectionRecord {
-                connection: Arc::clone(&self.connection),
-            },
-            code: self.cause.code(),
-            reason: self.cause.reason().to_owned(),
-            ended_at: self.ended_at,
-        }
-    }
-}
 
 /// An end that is being told.
 #[derive(Debug)]
@@ -92,6 +66,8 @@ struct Lines {
     /// By the address of the stage's slot, which the line keeps alive.
     by_stage: HashMap<usize, Line>,
     waiting: usize,
+    /// Neither waiting nor told yet.
+    being_told: HashMap<ConnectionId, Facts, BuildHasherDefault<IdHasher>>,
     /// Given up and not said yet.
     unsaid: usize,
     /// When it was last said that ends were given up.
@@ -159,6 +135,7 @@ impl Owed {
                 };
                 let round = line.pace.start(now, env::chance());
                 lines.waiting -= 1;
+                lines.being_told.insert(end.connection.id, end.facts());
                 Next::Tell(Attempt { end, past, round })
             }
         }
@@ -176,6 +153,7 @@ impl Owed {
     pub fn told(&self, slot: &Arc<StageSlot>, attempt: Attempt) -> End {
         let notes = {
             let mut lines = self.lock();
+            lines.being_told.remove(&attempt.end.connection.id);
             let recovered = lines.line(slot).succeeded(attempt.round, env::now());
             // What was given up since the log last heard of it must not be left unsaid.
             let given_up = recovered.as_ref().and_then(|_| lines.say_given_up());
@@ -197,6 +175,7 @@ impl Owed {
         let (now, chance) = (env::now(), env::chance());
         let (trouble, (lost, given_up)) = {
             let mut lines = self.lock();
+            lines.being_told.remove(&attempt.end.connection.id);
             let line = lines.line(slot);
             // What went wrong with this one alone says nothing of the others.
             let trouble = if matches!(failure, Failure::NotNow(_) | Failure::Internal(_)) {
@@ -226,7 +205,11 @@ impl Owed {
                 &Failure::Internal("telling it panicked".to_owned()),
             );
         }
-        self.lock().line(slot).pace.ended(attempt.round);
+        {
+            let mut lines = self.lock();
+            lines.being_told.remove(&attempt.end.connection.id);
+            lines.line(slot).pace.ended(attempt.round);
+        }
         tracing::error!(
             connection = %attempt.end.connection.id,
             panics = attempt.past.panics,
@@ -236,14 +219,15 @@ impl Owed {
         Some(attempt.end)
     }
 
-    /// Takes out every end that waits, for others to tell.
-    pub fn take_all(&self) -> Vec<End> {
+    /// Takes out every end that waits, for others to tell; also what is being told, since nobody waits for how that ends.
+    pub fn take_all(&self) -> Vec<connection_store::Owed> {
         let mut lines = self.lock();
         let lines = &mut *lines;
-        let mut taken = Vec::with_capacity(lines.waiting);
+        let being_told = lines.being_told.drain().map(|(_, facts)| facts.owed());
+        let mut taken: Vec<_> = being_told.collect();
         for line in lines.by_stage.values_mut() {
             while let Some(end) = line.waiting.give_up() {
-                taken.push(end);
+                taken.push(end.owed());
             }
         }
         lines.waiting = 0;

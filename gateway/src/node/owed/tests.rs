@@ -1,9 +1,11 @@
 //! What waits, in which order, and who gives way.
 
 use gateway_core::address::Directory;
+use gateway_core::call::Connection;
 use gateway_core::id::{ConnectionId, NodeId};
 use gateway_core::live;
 use gateway_core::resource::{Api, Preset, Stage};
+use gateway_core::session::CloseCause;
 
 use super::*;
 use crate::node::{Deployed, Drain, Stages};
@@ -310,4 +312,23 @@ async fn an_end_whose_telling_panics_each_time_is_given_up() {
     let mut lines = owed.lock();
     assert_eq!(lines.waiting, 0);
     assert!(lines.line(&slot).is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_hands_on_what_waits_and_what_is_being_told_and_nothing_else() {
+    let owed = Owed::new(10);
+    let [slot] = slots(["dev"]);
+    for n in 1..=4 {
+        owed.add(&slot, end(n));
+    }
+    let [told, failed, _hangs] = [(); 3].map(|()| tell(&owed, &slot));
+    owed.told(&slot, told);
+    owed.failed(&slot, failed, &Failure::NotNow(503));
+    let mut left: Vec<String> = (owed.take_all().into_iter())
+        .map(|owed| owed.record.connection.id.to_string())
+        .collect();
+    left.sort_unstable();
+    let expected = [2, 3, 4].map(|n| end(n).connection.id.to_string());
+    assert_eq!(left, expected);
+    assert!(owed.take_all().is_empty());
 }
