@@ -144,7 +144,7 @@ impl Cluster {
             Err(BusError::TooLarge(bytes)) => Err(Failure::PayloadTooLarge(bytes as u64)),
             Err(BusError::Unreachable(_) | BusError::Unanswered) => {
                 let fate = self.store.fate(&owner).await;
-                Err(self.verdict(owner, fate))
+                Err(self.verdict(owner, &fate))
             }
         }
     }
@@ -160,7 +160,7 @@ impl Cluster {
             }
             return Ok(());
         }
-        match self.verdict(node, fate) {
+        match self.verdict(node, &fate) {
             // It may be cut off from the store, and there all the same.
             Failure::Unknown if self.known().ever.contains(&node) => Ok(()),
             failure => Err(failure),
@@ -168,7 +168,7 @@ impl Cluster {
     }
 
     /// What may be said of a connection whose node does not answer: gone, where the node can never act again, or unknown.
-    fn verdict(&self, node: NodeId, fate: Result<Fate, StoreError>) -> Failure {
+    fn verdict(&self, node: NodeId, fate: &Result<Fate, StoreError>) -> Failure {
         match fate {
             Ok(Fate::Fenced) => {
                 self.buried(node);
