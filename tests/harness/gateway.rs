@@ -92,12 +92,16 @@ impl GatewayCommand {
         self
     }
 
-    /// One of several nodes: the store that they share, a secret, and a link to each other.
+    /// One of several nodes: the store that they share, a secret, and a link to each other, unless `TESTS_ROAD` is `redis`.
     #[must_use]
     pub fn node_of(self, store: &str) -> Self {
-        self.env("WIREGATE_STORE", store)
-            .env("WIREGATE_CLUSTER_SECRET", SECRET)
-            .env("WIREGATE_NODE_LISTEN", "127.0.0.1:0")
+        let node = self
+            .env("WIREGATE_STORE", store)
+            .env("WIREGATE_CLUSTER_SECRET", SECRET);
+        if std::env::var("TESTS_ROAD").as_deref() == Ok("redis") {
+            return node;
+        }
+        node.env("WIREGATE_NODE_LISTEN", "127.0.0.1:0")
     }
 
     /// Starts it, or where `TESTS_NODES` is 2, two nodes of which clients come to the first, and backends and operators
