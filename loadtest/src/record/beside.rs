@@ -13,7 +13,8 @@ use crate::scenario::idle::Processes;
 use crate::scenario::push::Push;
 use crate::scenario::slow_reader::SlowReader;
 use crate::subject::Subject::{
-    self, Limit, LimitTls, Wiregate, WiregateHttp2, WiregateJemalloc, WiregateMimalloc, WiregateTls,
+    self, Limit, LimitTls, Wiregate, WiregateHttp2, WiregateJemalloc, WiregateLink,
+    WiregateMimalloc, WiregateRedis, WiregateTls,
 };
 
 /// A short table: some rows of several exhibits, whose subjects are the same.
@@ -25,7 +26,7 @@ struct Group {
     rows: &'static [&'static str],
 }
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     Group {
         heading: "Routing over TLS",
         exhibits: &[
@@ -61,6 +62,11 @@ const GROUPS: [Group; 8] = [
             "push-128k",
         ],
         rows: &["CPU µs/message", "p50 µs"],
+    },
+    Group {
+        heading: "Pushing and connecting across two nodes",
+        exhibits: &["nodes-push", "nodes-push-1000", "nodes-connect"],
+        rows: &["CPU µs/message", "delivery p50 µs", "CPU µs/connect"],
     },
     Group {
         heading: "A backend that speaks HTTP/2",
@@ -143,6 +149,7 @@ pub(super) fn exhibits() -> Vec<Exhibit> {
     let all_tls = [WiregateTls, Wiregate, LimitTls, Limit];
     let tls = [WiregateTls, Wiregate];
     let limit = [Wiregate, Limit];
+    let nodes = [Wiregate, WiregateLink, WiregateRedis];
     let http2 = [WiregateHttp2, Wiregate];
     let allocators = [Wiregate, WiregateMimalloc, WiregateJemalloc];
     let (kib, kib16, kib128) = (1 << 10, 16 << 10, 128 << 10);
@@ -202,6 +209,21 @@ pub(super) fn exhibits() -> Vec<Exhibit> {
             pushed(kib128),
             &limit,
             Turns,
+        ),
+        of("nodes-push", "pushing", push(false, None), &nodes, Turns),
+        of(
+            "nodes-push-1000",
+            "pushing at 1,000/s",
+            push(false, Some(1_000)),
+            &nodes,
+            Alone,
+        ),
+        of(
+            "nodes-connect",
+            "8000 upgrades",
+            connect(false),
+            &nodes,
+            Alone,
         ),
         of("http2-64", "64 connections", route(64, None), &http2, Turns),
         of(

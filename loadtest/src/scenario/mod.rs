@@ -107,6 +107,9 @@ impl Scenario {
         match subject {
             // The generators of `--processes` are processes too, and speak no TLS.
             Subject::WiregateTls => self.spread().is_none(),
+            Subject::WiregateLink | Subject::WiregateRedis => {
+                matches!(self, Self::Push(_) | Self::Connect(_))
+            }
             // Calls to the backend are what differs.
             Subject::WiregateHttp2 => matches!(self, Self::Route(_)),
             _ if subject.is_wiregate() => true,

@@ -27,7 +27,7 @@ use crate::error::LoadError;
 use allocator::Allocator;
 pub(crate) use server::Process;
 use server::Server;
-use wiregate::Variant;
+use wiregate::{Road, Variant};
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +42,10 @@ pub(crate) enum Subject {
     WiregateTls,
     /// The gateway with a backend that it speaks HTTP/2 with, by prior knowledge.
     WiregateHttp2,
+    /// Two nodes with a link: clients are on one, pushes are posted to the other. Their Redis counts, too.
+    WiregateLink,
+    /// The same without a link: orders go through Redis.
+    WiregateRedis,
     /// The gateway with mimalloc in place of the C library's allocator.
     WiregateMimalloc,
     /// The gateway with jemalloc in its place.
@@ -66,6 +70,8 @@ impl fmt::Display for Subject {
             Self::TwoWorkers => "two-workers",
             Self::WiregateTls => "wiregate-tls",
             Self::WiregateHttp2 => "wiregate-http2",
+            Self::WiregateLink => "wiregate-link",
+            Self::WiregateRedis => "wiregate-redis",
             Self::WiregateMimalloc => "wiregate-mimalloc",
             Self::WiregateJemalloc => "wiregate-jemalloc",
             Self::Limit => "limit",
@@ -117,6 +123,14 @@ impl Subject {
             Self::WiregateTls => Variant { tls: true, ..plain },
             Self::WiregateHttp2 => Variant {
                 http2: true,
+                ..plain
+            },
+            Self::WiregateLink => Variant {
+                road: Some(Road::Link),
+                ..plain
+            },
+            Self::WiregateRedis => Variant {
+                road: Some(Road::Redis),
                 ..plain
             },
             Self::WiregateMimalloc => Variant {

@@ -66,6 +66,8 @@ pub(crate) struct Server {
     pub(crate) management: SocketAddr,
     process: Process,
     folder: Folder,
+    /// Further servers and processes that belong to it.
+    others: Option<(Box<Server>, Process)>,
 }
 
 /// Ends the process, and all that descend from it, when it is dropped: on every way out.
@@ -147,6 +149,7 @@ impl Server {
             management,
             process,
             folder,
+            others: None,
         })
     }
 
@@ -186,12 +189,25 @@ impl Server {
             management,
             process,
             folder,
+            others: None,
         })
     }
 
-    /// Its pid, and those of all that descend from it.
+    /// The same with pushes posted to another server, and with a process that both need.
+    pub(crate) fn behind(mut self, posted_to: Self, shared: Process) -> Self {
+        self.management = posted_to.management;
+        self.others = Some((Box::new(posted_to), shared));
+        self
+    }
+
+    /// Its pid, those of all that descend from it, and those of its others.
     pub(crate) fn pids(&self) -> Result<Vec<u32>, LoadError> {
-        processes::family(self.process.id())
+        let mut pids = processes::family(self.process.id())?;
+        if let Some((server, shared)) = &self.others {
+            pids.extend(server.pids()?);
+            pids.extend(processes::family(shared.id())?);
+        }
+        Ok(pids)
     }
 
     /// The end of its log.

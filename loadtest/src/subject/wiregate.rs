@@ -1,16 +1,20 @@
 //! Wiregate as a subject: its settings for a scenario, and the command that serves them.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 
 use super::allocator::Allocator;
-use super::server::{Folder, Server};
-use super::{Launch, Need, tls};
+use super::server::{Folder, Process, Server};
+use super::{Launch, Need, peer, tls};
 use crate::error::LoadError;
+
+/// What nodes under load know of each other.
+const SECRET: &str = "the secret of nodes that are under load";
 
 /// The gateway's binary; an error that says how to build it.
 pub(super) fn find(launch: &Launch) -> Result<PathBuf, LoadError> {
@@ -37,6 +41,17 @@ pub(super) struct Variant {
     pub(super) http2: bool,
     /// In place of the C library's.
     pub(super) allocator: Option<Allocator>,
+    /// Clients are on one node, and pushes are posted to another one.
+    pub(super) road: Option<Road>,
+}
+
+/// How one node reaches another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Road {
+    /// Directly.
+    Link,
+    /// Through the Redis that both share.
+    Redis,
 }
 
 /// Starts the gateway with one API whose stage is `dev`; gives what its clients need for TLS, too.
@@ -51,19 +66,48 @@ pub(super) fn start(
     let file = folder.path().join("wiregate.yaml");
     fs::write(&file, settings(need, variant))
         .map_err(LoadError::system("cannot write wiregate.yaml"))?;
-    let mut command = Command::new(binary);
-    command.env_clear();
-    if let Some(allocator) = variant.allocator {
-        command.env("LD_PRELOAD", allocator.find()?);
-    }
-    command.arg("serve").arg("--config").arg(&file);
-    command.args([
-        "--listen",
-        "127.0.0.1:0",
-        "--management-listen",
-        "127.0.0.1:0",
-    ]);
-    Ok((Server::start(command, &launch.cores, folder)?, tls))
+    let command = |road: Option<(Road, SocketAddr)>| {
+        let mut command = Command::new(&binary);
+        command.env_clear();
+        if let Some(allocator) = variant.allocator {
+            command.env("LD_PRELOAD", allocator.find()?);
+        }
+        if let Some((road, redis)) = road {
+            command.env("WIREGATE_STORE", format!("redis://{redis}"));
+            command.env("WIREGATE_CLUSTER_SECRET", SECRET);
+            if road == Road::Link {
+                command.env("WIREGATE_NODE_LISTEN", "127.0.0.1:0");
+            }
+        }
+        command.arg("serve").arg("--config").arg(&file);
+        command.args([
+            "--listen",
+            "127.0.0.1:0",
+            "--management-listen",
+            "127.0.0.1:0",
+        ]);
+        Ok::<_, LoadError>(command)
+    };
+    let Some(road) = variant.road else {
+        return Ok((Server::start(command(None)?, &launch.cores, folder)?, tls));
+    };
+    let (redis, address) = redis(launch)?;
+    let both = Some((road, address));
+    let posted_to = Server::start(command(both)?, &launch.cores, Folder::new()?)?;
+    let holder = Server::start(command(both)?, &launch.cores, folder)?;
+    Ok((holder.behind(posted_to, redis), tls))
+}
+
+/// A Redis that keeps nothing, ready to answer.
+fn redis(launch: &Launch) -> Result<(Process, SocketAddr), LoadError> {
+    let port = peer::free_ports(1)?[0];
+    let mut command = Command::new("redis-server");
+    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+    command.args(["--port", &port.to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let process = Process::start(command, &launch.cores)?;
+    // The nodes wait for it.
+    Ok((process, peer::local(port)))
 }
 
 fn settings(need: &Need, variant: Variant) -> String {
