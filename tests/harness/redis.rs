@@ -151,13 +151,13 @@ async fn command(address: SocketAddr, words: &[&str]) -> std::io::Result<Vec<Str
 /// Several commands on one connection; the answers' lines one after the other.
 async fn commands(address: SocketAddr, commands: &[&[&str]]) -> std::io::Result<Vec<String>> {
     let mut socket = BufReader::new(TcpStream::connect(address).await?);
-    let mut request = String::new();
-    for words in commands {
-        request += &format!("*{}\r\n", words.len());
-        for word in *words {
-            request += &format!("${}\r\n{word}\r\n", word.len());
-        }
-    }
+    let bulk = |word: &&str| format!("${}\r\n{word}\r\n", word.len());
+    let array = |words: &&[&str]| {
+        let words_text: Vec<_> = words.iter().map(bulk).collect();
+        format!("*{}\r\n{}", words.len(), words_text.concat())
+    };
+    let request: Vec<_> = commands.iter().map(array).collect();
+    let request = request.concat();
     socket.write_all(request.as_bytes()).await?;
     let mut lines = Vec::new();
     let mut left = commands.len();
