@@ -1,14 +1,19 @@
 //! Several real processes on one store and one backend: what is promised of them while they come, die, stall and leave.
 
+mod clock;
+mod death;
+mod drain;
 mod ledger;
+mod pause;
 mod push;
+mod rolling;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use harness::{
-    Backend, Client, Closed, GatewayCommand, Handshake, HttpAnswer, Nodes, Opened, Redis,
+    Backend, Client, Closed, GatewayCommand, Handshake, HttpAnswer, Nodes, Opened, Redis, within,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -22,6 +27,8 @@ use ledger::{Event, Ledger};
 const AT_ONCE: usize = 32;
 /// Longer than any test.
 const FOREVER: Duration = Duration::from_mins(10);
+/// Until nothing is owed any more.
+const SETTLED: Duration = Duration::from_secs(15);
 /// Names a handshake for the backend, which alone knows its connection's id.
 const NAME: &str = "x-client";
 
@@ -51,19 +58,27 @@ impl Cluster {
         }
     }
 
-    /// An open socket of a node, and its connection id. Not beside other handshakes.
+    /// An open socket of a node, and its connection id.
     pub(super) async fn connect(&self, node: usize) -> (Client, String) {
-        let client = self.nodes[node].connect("/dev").await;
-        let id = self.backend.next("/connect").await.connection_id();
+        let name = format!("client-{}", unique());
+        let client = self.handshake(node, &name).open().await;
+        let id = self.ids().remove(&name).expect("it asked");
         (client, id)
     }
 
     /// So many clients of a node, which read and write down what they read.
     pub(super) async fn crowd(&self, node: usize, count: usize) -> Vec<Member> {
-        let opening = (0..count).map(|n| async move {
-            let name = format!("{node}-{n}-{}", unique());
-            let client = self.handshake(node, &name).open().await;
-            (client, name)
+        let opening = (0..count).map(|_| async move {
+            loop {
+                let name = format!("client-{}", unique());
+                let handshake = self.handshake(node, &name);
+                match handshake.send().await {
+                    Opened::Open(client) => return (*client, name),
+                    // On a busy machine a node may not hear in time that it may act. Whoever is turned away comes again.
+                    Opened::Refused(answer) => assert_eq!(answer.status, 503),
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
         });
         let opened: Vec<(Client, String)> = stream::iter(opening).buffered(AT_ONCE).collect().await;
         let mut ids = self.ids();
@@ -71,17 +86,6 @@ impl Cluster {
             Member::new(client, ids.remove(&name).expect("it asked"), &self.ledger)
         };
         opened.into_iter().map(member).collect()
-    }
-
-    /// One client that goes by that name, if it is let in.
-    pub(super) async fn try_join(&self, node: usize, name: &str) -> Option<Member> {
-        match self.handshake(node, name).try_send().await? {
-            Opened::Open(client) => {
-                let id = self.ids().remove(name).expect("it asked");
-                Some(Member::new(*client, id, &self.ledger))
-            }
-            Opened::Refused(_) => None,
-        }
     }
 
     /// A handshake that says its client's name to the backend.
@@ -227,4 +231,36 @@ pub(super) fn ids(members: &[Member]) -> BTreeSet<String> {
 fn unique() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+/// The backend has been told of each of these.
+pub(super) async fn all_are_told(cluster: &Cluster, expected: &BTreeSet<String>) {
+    within(SETTLED, "all ends are told", async || {
+        cluster.told().is_superset(expected).then_some(())
+    })
+    .await;
+}
+
+/// Nothing waits in the outbox, and nothing is owed.
+pub(super) async fn settled(cluster: &Cluster, nodes: &[usize]) {
+    // The metric is as old as the last renewal.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    within(SETTLED, "nothing is owed", async || {
+        let mut owed = cluster.metric(nodes, "wiregate_outbox_waiting").await;
+        owed += cluster.metric(nodes, "wiregate_disconnects_owed").await;
+        (owed < 0.5).then_some(())
+    })
+    .await;
+}
+
+/// Numbers that a seed repeats.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, most: u64) -> u64 {
+        // Knuth's MMIX generator; its upper bits are the good ones.
+        let next = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = next.wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
 }

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::Cluster;
-use super::ledger::push_text;
+use super::ledger::{Lost, push_text};
 use crate::app::only_the_echo_comes_back;
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn pushes_that_wait_for_their_answers_arrive_in_order_by_whichever_nodes_t
         (cluster.ledger.entries().len() == 3 * 4 * 40 * 10).then_some(())
     })
     .await;
-    cluster.ledger.holds(&cluster.backend, &Default::default());
+    cluster.ledger.holds(&cluster.backend, &Lost::new());
 }
 
 #[tokio::test]
@@ -212,9 +212,9 @@ async fn an_id_with_a_forged_node_is_gone_and_makes_nobody_dial() {
         // Characters 2 to 8 say the node, the rest is the connection's own.
         let mut forged = id.clone().into_bytes();
         let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        for place in 2..9 {
-            let old = alphabet.iter().position(|c| *c == forged[place]).unwrap();
-            forged[place] = alphabet[(old + 1 + usize::from(n)) % 64];
+        for character in &mut forged[2..9] {
+            let old = alphabet.iter().position(|c| c == character).unwrap();
+            *character = alphabet[(old + 1 + usize::from(n)) % 64];
         }
         let forged = String::from_utf8(forged).unwrap();
         if forged == id {
