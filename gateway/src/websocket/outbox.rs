@@ -1,10 +1,13 @@
 //! Tells backends of connections whose node died, or left before it could tell: from the outbox that all nodes share.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use connection_store::{Claimed, Outbox};
 use gateway_core::failure::Failure;
+use gateway_core::id::ConnectionId;
 use tokio::sync::Semaphore;
 
 use super::WebSocketDoor;
@@ -14,8 +17,11 @@ use crate::observe::Handover;
 
 /// How often the outbox is looked into.
 const LOOK: Duration = Duration::from_millis(250);
-/// How long an end is this node's to tell. Longer than any integration's timeout with its waiting.
-const HOLD: Duration = Duration::from_mins(1);
+/// How long an end is this node's to tell unless it says that it still does: what a node was telling when it died is taken on
+/// by another one soon, and a backend may take as long as its integration lets it.
+const HOLD: Duration = Duration::from_secs(10);
+/// How often it says so.
+const HOLD_ON: Duration = Duration::from_secs(3);
 /// Calls for ends of lost nodes that may be under way: live traffic goes first.
 const AT_ONCE: usize = 64;
 /// The pause after the first failure; it doubles with each further one.
@@ -81,7 +87,8 @@ impl WebSocketDoor {
             Some(slot) => {
                 let telling = self.tell(slot, connection, (owed.code, &owed.reason), owed.ended_at);
                 let broken = Failure::Internal("telling it panicked".to_owned());
-                self.contain(&id, telling).await.unwrap_or(Err(broken))
+                let contained = self.contain(&id, telling);
+                holding(outbox, &id, contained).await.unwrap_or(Err(broken))
             }
             // Another node may have it, or this one will.
             None => Err(Failure::Configuration(format!(
@@ -111,6 +118,19 @@ impl WebSocketDoor {
         if let Err(error) = done {
             // It is claimed again after a while: told twice, with the same event id.
             tracing::warn!(connection = %id, "the outbox could not be told what became of an end: {error}");
+        }
+    }
+}
+
+/// Waits for `work` about an end, and keeps others from it meanwhile.
+async fn holding<T>(outbox: &dyn Outbox, id: &ConnectionId, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    loop {
+        if let Ok(done) = tokio::time::timeout(HOLD_ON, work.as_mut()).await {
+            return done;
+        }
+        if let Err(error) = outbox.postpone(id, HOLD).await {
+            tracing::debug!(connection = %id, "another node may tell an end, too: {error}");
         }
     }
 }
