@@ -45,11 +45,16 @@ async fn accept_loop<F, Done>(
     Done: Future<Output = ()> + Send + 'static,
 {
     let accepting = async {
-        let mut complaints = Complaints::default();
+        let (mut complaints, mut full) = (Complaints::default(), Complaints::default());
         loop {
             let place = if let Some(place) = budget.try_take() {
                 place
             } else {
+                if full.admit(Instant::now()).is_some() {
+                    tracing::warn!(
+                        "every place is taken: newcomers wait until somebody leaves; raise the limit of open files"
+                    );
+                }
                 observe.metrics.accept_paused();
                 budget.take().await
             };

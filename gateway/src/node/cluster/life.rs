@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connection_store::{Lease, NodeInfo, Owed, Renewal, StoreError};
+use connection_store::{Fate, Lease, NodeEntry, NodeInfo, Owed, Renewal, StoreError};
 use futures_util::future::join_all;
 use gateway_core::id::NodeId;
 use gateway_core::session::CloseCause;
@@ -126,6 +126,7 @@ impl Life {
                 let peers = self.cluster().met(me, &nodes);
                 self.tenure.met(peers > 0);
                 self.observe.metrics.cluster.nodes(peers + 1);
+                self.part(&nodes).await;
             }
             Err(error) => tracing::debug!("the nodes cannot be listed: {error}"),
         }
@@ -134,6 +135,16 @@ impl Life {
             Err(error) => tracing::debug!("the outbox cannot be counted: {error}"),
         }
         self.reconcile(me, renewal).await;
+    }
+
+    /// Learns of nodes that are gone, while their fences still say so.
+    async fn part(&self, nodes: &[NodeEntry]) {
+        let cluster = self.cluster();
+        for node in cluster.missing(nodes) {
+            if cluster.store.fate(&node).await == Ok(Fate::Fenced) {
+                cluster.buried(node);
+            }
+        }
     }
 
     /// Brings the store up to date where it may not be.

@@ -33,6 +33,9 @@ const ORDER_LIMIT: Duration = Duration::from_millis(1_500);
 /// Incarnations that are remembered as dead.
 const MOST_DEAD: usize = 4096;
 
+/// Nodes that are looked for at once.
+const ASKED_AT_ONCE: usize = 8;
+
 /// The way to the other nodes, with what it learns of them and must be told.
 pub trait Roads: NodeBus {
     /// Who is there now.
@@ -197,6 +200,15 @@ impl Cluster {
             known.ever = known.peers.keys().copied().collect();
         }
         peers
+    }
+
+    /// Nodes that were among the others and that the store does not name any more: they left in good order or were buried,
+    /// unless the store has lost its data.
+    fn missing(&self, nodes: &[NodeEntry]) -> Vec<NodeId> {
+        let known = self.known();
+        let is_named = |node: &NodeId| nodes.iter().any(|entry| entry.id == *node);
+        let missing = known.ever.iter().filter(|node| !is_named(node));
+        missing.take(ASKED_AT_ONCE).copied().collect()
     }
 
     /// An incarnation is known to be dead.
