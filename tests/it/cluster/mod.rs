@@ -181,7 +181,8 @@ impl Member {
 
     /// Waits for the end of the socket.
     pub(super) async fn over(mut self) -> Closed {
-        (&mut self.reading).await.unwrap()
+        let over = tokio::time::timeout(SETTLED, &mut self.reading).await;
+        over.expect("the end of the socket").unwrap()
     }
 }
 
