@@ -8,6 +8,7 @@
 mod answer;
 mod backend;
 mod calm;
+mod chaos;
 mod client;
 mod gateway;
 mod lambda;
@@ -23,6 +24,7 @@ mod wait;
 pub use answer::{HttpAnswer, read_answer};
 pub use backend::{Answer, Backend, Gate, Recorded};
 pub use calm::{Calm, allow_open_files, percentile};
+pub use chaos::{Chaos, Weather};
 pub use client::{Client, Closed, Handshake, Opened};
 pub use gateway::{Exit, Gateway, GatewayCommand, check};
 pub use lambda::{Invocation, Lambda, LambdaAnswer};
