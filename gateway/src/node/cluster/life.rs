@@ -123,9 +123,9 @@ impl Life {
         let me = self.node.id();
         match self.cluster().store.nodes().await {
             Ok(nodes) => {
-                let peers = self.cluster().met(me, &nodes);
-                self.tenure.met(peers > 0);
-                self.observe.metrics.cluster.nodes(peers + 1);
+                let met = self.cluster().met(me, &nodes);
+                self.tenure.met(met.others);
+                self.observe.metrics.cluster.nodes(met.live + 1);
                 self.part(&nodes).await;
             }
             Err(error) => tracing::debug!("the nodes cannot be listed: {error}"),

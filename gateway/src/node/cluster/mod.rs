@@ -63,12 +63,35 @@ pub struct Cluster {
 
 #[derive(Default)]
 struct Known {
-    /// Live nodes, as the store last said.
-    peers: HashMap<NodeId, NodeInfo>,
-    /// Every node that was ever among them and is not known to be dead.
-    ever: HashSet<NodeId>,
+    /// Those of them that the store last named. One may have lost the store: it holds no lease any more, but is reached, and
+    /// asked, until it is buried.
+    peers: HashSet<NodeId>,
+    /// Every node that was ever among the others and is not known to be dead. A store that has lost its data does not name
+    /// them all.
+    ever: HashMap<NodeId, NodeInfo>,
+    /// What was read once of nodes of which something else is known.
+    doubtful: HashMap<NodeId, NodeInfo>,
     dead: HashSet<NodeId>,
     died: VecDeque<NodeId>,
+}
+
+impl Known {
+    /// Where a node is reached never changes while it lives: what the store says otherwise is believed once it was said
+    /// twice.
+    fn learn(&mut self, info: NodeInfo) {
+        let id = info.id;
+        match self.ever.get(&id) {
+            Some(before) if before.link == info.link => {}
+            Some(_) if self.doubtful.get(&id) != Some(&info) => {
+                self.doubtful.insert(id, info);
+                return;
+            }
+            _ => {
+                self.ever.insert(id, info);
+            }
+        }
+        self.doubtful.remove(&id);
+    }
 }
 
 impl fmt::Debug for Cluster {
@@ -104,9 +127,11 @@ impl Cluster {
         self.up.store(up, Ordering::Release);
     }
 
-    /// Live nodes but for this one, as the store last said.
+    /// Nodes but for this one that are not known to be dead; first those that the store last named.
     pub fn peers(&self) -> Vec<NodeId> {
-        self.known().peers.keys().copied().collect()
+        let known = self.known();
+        let unnamed = (known.ever.keys()).filter(|node| !known.peers.contains(*node));
+        known.peers.iter().chain(unnamed).copied().collect()
     }
 
     /// Why orders of other nodes, or the answers of the store, are not to be counted on; `None` while all is well.
@@ -134,7 +159,7 @@ impl Cluster {
         if self.is_dead(&owner) {
             return Err(Failure::Gone);
         }
-        if !self.known().peers.contains_key(&owner) {
+        if !self.known().peers.contains(&owner) {
             self.seek(me, owner).await?;
         }
         let bytes = wire::order(id, reach, order);
@@ -165,7 +190,7 @@ impl Cluster {
         }
         match self.verdict(node, &fate) {
             // It may be cut off from the store, and there all the same.
-            Failure::Unknown if self.known().ever.contains(&node) => Ok(()),
+            Failure::Unknown if self.known().ever.contains_key(&node) => Ok(()),
             failure => Err(failure),
         }
     }
@@ -178,28 +203,34 @@ impl Cluster {
                 Failure::Gone
             }
             // A node that was here may be cut off from a store that has lost its data since.
-            Ok(Fate::Absent) if !self.known().ever.contains(&node) => Failure::Gone,
+            Ok(Fate::Absent) if !self.known().ever.contains_key(&node) => Failure::Gone,
             Ok(Fate::Live | Fate::Absent | Fate::Unknown) | Err(_) => Failure::Unknown,
         }
     }
 
     /// The store said who is there.
-    fn met(&self, me: NodeId, nodes: &[NodeEntry]) -> usize {
-        let live: Vec<NodeInfo> = nodes
-            .iter()
-            .filter(|entry| entry.id != me)
-            .filter_map(|entry| entry.info.clone())
-            .collect();
-        self.roads.meet(&live);
+    fn met(&self, me: NodeId, nodes: &[NodeEntry]) -> Met {
+        let others = || nodes.iter().filter(|entry| entry.id != me);
+        let live = || others().filter_map(|entry| entry.info.clone());
         let mut known = self.known();
-        let peers = live.len();
-        known.ever.extend(live.iter().map(|info| info.id));
-        known.peers = live.into_iter().map(|info| (info.id, info)).collect();
+        live().for_each(|info| known.learn(info));
+        let named = || others().filter(|entry| !known.dead.contains(&entry.id));
+        let peers = named().map(|entry| entry.id);
+        let peers = peers.filter(|id| known.ever.contains_key(id)).collect();
+        let met = Met {
+            live: live().count(),
+            others: named().next().is_some(),
+        };
+        known.peers = peers;
         // Whoever left in good order is buried by then; nothing is asked of them any more.
         if known.ever.len() > MOST_DEAD {
-            known.ever = known.peers.keys().copied().collect();
+            let Known { ever, peers, .. } = &mut *known;
+            ever.retain(|id, _| peers.contains(id));
         }
-        peers
+        let reached: Vec<NodeInfo> = known.ever.values().cloned().collect();
+        drop(known);
+        self.roads.meet(&reached);
+        met
     }
 
     /// Nodes that were among the others and that the store does not name any more: they left in good order or were buried,
@@ -216,6 +247,7 @@ impl Cluster {
         let mut known = self.known();
         known.peers.remove(&node);
         known.ever.remove(&node);
+        known.doubtful.remove(&node);
         if known.dead.insert(node) {
             known.died.push_back(node);
         }
@@ -240,5 +272,43 @@ impl Cluster {
     }
 }
 
+/// Whom the store named.
+struct Met {
+    /// Other nodes that hold their lease.
+    live: usize,
+    /// There is any other that is not buried.
+    others: bool,
+}
+
 /// What a node that answers a probe knows of another one.
 struct Heard(Option<Duration>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_address_of_a_node_is_believed_once_it_was_said_twice() {
+        let mut known = Known::default();
+        let id = NodeId([7; 6]);
+        // What the store says, and where the node is believed to be then.
+        for (said, believed) in [
+            ("a", "a"),
+            ("x", "a"),
+            ("a", "a"),
+            ("x", "a"),
+            ("y", "a"),
+            ("y", "y"),
+        ] {
+            known.learn(NodeInfo {
+                id,
+                hostname: String::new(),
+                version: String::new(),
+                link: Some(said.to_owned()),
+                started_at: 0,
+            });
+            let link = known.ever[&id].link.as_deref();
+            assert_eq!(link, Some(believed), "after {said}");
+        }
+    }
+}
