@@ -119,15 +119,19 @@ impl Tenure {
         heard + self.terms.term()
     }
 
+    /// After this moment a node that hears no more lets its clients go.
+    pub fn gives_up_at(&self) -> u64 {
+        self.renewed.max(self.linked_answer()) + self.terms.patience()
+    }
+
     /// What the node may do at `now`.
     pub fn standing(&self, now: u64) -> Standing {
         if now <= self.acts_until() {
             return Standing::Acting;
         }
-        let heard = self.renewed.max(self.linked_answer());
         // A node that slept asks first: if it was not missed, nothing has happened.
         let awake = now.saturating_sub(self.tried) < self.terms.lease;
-        if awake && now > heard + self.terms.patience() {
+        if awake && now > self.gives_up_at() {
             return Standing::Isolated;
         }
         Standing::Suspended

@@ -158,6 +158,13 @@ impl Registry {
         self.shared.as_ref().is_some_and(differs)
     }
 
+    /// What the store was told may be lost.
+    pub fn doubt(&self) {
+        if let Some(shared) = &self.shared {
+            shared.differs.store(true, Ordering::Release);
+        }
+    }
+
     /// Makes the store say of `node` what stands here. What changes meanwhile is right, too, at the end.
     pub async fn reconcile(&self, node: NodeId) -> Result<Repair, StoreError> {
         let Some(shared) = &self.shared else {

@@ -1,12 +1,15 @@
 //! Several real processes on one store and one backend: what is promised of them while they come, die, stall and leave.
 
 mod clock;
+mod crowd;
 mod death;
 mod drain;
 mod ledger;
+mod partition;
 mod pause;
 mod push;
 mod rolling;
+mod world;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

@@ -1,9 +1,11 @@
 //! The life of a node among others: it renews its lease, learns who is there, and knows when it must not act.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connection_store::{Fate, Lease, NodeEntry, NodeInfo, Owed, Renewal, StoreError};
+use connection_store::{Lease, NodeInfo, Owed, Renewal, StoreError};
 use futures_util::future::join_all;
 use gateway_core::id::NodeId;
 use gateway_core::session::CloseCause;
@@ -12,7 +14,7 @@ use tokio::sync::Mutex;
 
 use super::Cluster;
 use crate::env;
-use crate::node::Node;
+use crate::node::{Node, Repair};
 use crate::observe::Observe;
 
 /// Nodes that are asked whether they hear us while the store is away.
@@ -33,6 +35,8 @@ pub struct Life {
     away_since: Option<u64>,
     /// Somebody looks for dead nodes.
     reaping: Arc<Mutex<()>>,
+    /// The store is being brought up to date; whether the log has heard that this fails.
+    reconciling: Arc<Mutex<bool>>,
 }
 
 impl Life {
@@ -53,6 +57,7 @@ impl Life {
             miscounted: 0,
             away_since: None,
             reaping: Arc::default(),
+            reconciling: Arc::default(),
         };
         let sent = env::uptime();
         let renewal = life.cluster().store.renew(&life.info).await?;
@@ -64,11 +69,28 @@ impl Life {
 
     /// Renews until it is dropped.
     pub async fn run(mut self) {
-        let every = self.every();
         loop {
-            tokio::time::sleep(every.mul_f64(0.9 + env::chance() / 5.0)).await;
+            let pause = self.every().mul_f64(0.9 + env::chance() / 5.0);
+            let next = tokio::time::Instant::now() + pause;
+            // A slow store does not make renewals rarer.
             self.turn().await;
+            self.watching(tokio::time::sleep_until(next)).await;
         }
+    }
+
+    /// Waits for something, and sees meanwhile when the time has come to let the clients go.
+    async fn watching<T>(&mut self, awaited: impl Future<Output = T>) -> T {
+        let mut awaited = pin!(awaited);
+        let left = (self.tenure.gives_up_at()).checked_sub(env::uptime());
+        if let Some(left) = left {
+            // One more, because clocks are read in whole milliseconds.
+            let given_up = tokio::time::sleep(Duration::from_millis(left + 1));
+            tokio::select! {
+                done = &mut awaited => return done,
+                () = given_up => self.judge(),
+            }
+        }
+        awaited.await
     }
 
     fn every(&self) -> Duration {
@@ -76,24 +98,21 @@ impl Life {
     }
 
     fn cluster(&self) -> &Cluster {
-        let cluster = self.node.cluster.as_ref();
-        cluster.expect("only a node among others has a lease")
+        others_of(&self.node)
     }
 
     /// One renewal, with all that follows from it.
     async fn turn(&mut self) {
         let sent = env::uptime();
-        let cluster = self.cluster();
-        let renewing = cluster.store.renew(&self.info);
-        // Other nodes are asked at the same time: an answer that comes late is worth less.
-        let witnesses = async {
-            if self.terms.linked && !cluster.store_is_up() {
-                self.is_heard().await
-            } else {
-                false
-            }
+        let (node, info, terms) = (Arc::clone(&self.node), self.info.clone(), self.terms);
+        let cluster = others_of(&node);
+        let asked = async {
+            // Other nodes are asked at the same time: an answer that comes late is worth less.
+            let witnesses =
+                async { terms.linked && !cluster.store_is_up() && is_heard(cluster, terms).await };
+            tokio::join!(cluster.store.renew(&info), witnesses)
         };
-        let (renewed, heard) = tokio::join!(renewing, witnesses);
+        let (renewed, heard) = self.watching(asked).await;
         if heard {
             self.tenure.answered(sent);
         }
@@ -120,35 +139,28 @@ impl Life {
             let away_ms = now.saturating_sub(since);
             tracing::info!(away_ms, "the store is back");
         }
+        // At once: the rest may take a slow store longer than this node may act without it.
+        self.judge();
         let me = self.node.id();
-        match self.cluster().store.nodes().await {
+        let cluster = self.cluster();
+        let (nodes, backlog) = tokio::join!(cluster.store.nodes(), cluster.outbox.backlog());
+        match nodes {
             Ok(nodes) => {
-                let met = self.cluster().met(me, &nodes);
+                let met = cluster.met(me, &nodes);
                 self.tenure.met(met.others);
                 self.observe.metrics.cluster.nodes(met.live + 1);
-                self.part(&nodes).await;
             }
             Err(error) => tracing::debug!("the nodes cannot be listed: {error}"),
         }
-        match self.cluster().outbox.backlog().await {
+        match backlog {
             Ok(backlog) => self.observe.metrics.cluster.backlog(&backlog),
             Err(error) => tracing::debug!("the outbox cannot be counted: {error}"),
         }
-        self.reconcile(me, renewal).await;
+        self.reconcile(me, renewal);
     }
 
-    /// Learns of nodes that are gone, while their fences still say so.
-    async fn part(&self, nodes: &[NodeEntry]) {
-        let cluster = self.cluster();
-        for node in cluster.missing(nodes) {
-            if cluster.store.fate(&node).await == Ok(Fate::Fenced) {
-                cluster.buried(node);
-            }
-        }
-    }
-
-    /// Brings the store up to date where it may not be.
-    async fn reconcile(&mut self, me: NodeId, renewal: Renewal) {
+    /// Brings the store up to date where it may not be: beside the renewals, which must not wait for many connections.
+    fn reconcile(&mut self, me: NodeId, renewal: Renewal) {
         let registry = &self.node.registry;
         // Connections come and go while the store counts: only a difference that stays is one.
         let counts_agree = renewal.registered == registry.len() as u64;
@@ -160,16 +172,33 @@ impl Life {
         if renewal.lease == Lease::Held && !registry.differs() && self.miscounted < 3 {
             return;
         }
+        let Ok(mut said) = Arc::clone(&self.reconciling).try_lock_owned() else {
+            // What was told already may be lost again.
+            return registry.doubt();
+        };
         self.miscounted = 0;
-        match registry.reconcile(me).await {
-            Ok(repair) if repair.added + repair.removed > 0 => {
-                let (added, removed) = (repair.added, repair.removed);
-                tracing::info!(added, removed, "the store says again who is connected here");
-                self.observe.metrics.cluster.repaired(added + removed);
+        let (node, observe) = (Arc::clone(&self.node), Arc::clone(&self.observe));
+        tokio::spawn(async move {
+            match node.registry.reconcile(me).await {
+                Ok(Repair { added, removed }) => {
+                    *said = false;
+                    if added + removed > 0 {
+                        tracing::info!(
+                            added,
+                            removed,
+                            "the store says again who is connected here"
+                        );
+                        observe.metrics.cluster.repaired(added + removed);
+                    }
+                }
+                // Each renewal tries again; the log hears of it once.
+                Err(error) => {
+                    if !std::mem::replace(&mut *said, true) {
+                        tracing::warn!("the store cannot be told who is connected here: {error}");
+                    }
+                }
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!("the store cannot be told who is connected here: {error}"),
-        }
+        });
     }
 
     async fn failed(&mut self, sent: u64, error: &StoreError) {
@@ -186,21 +215,9 @@ impl Life {
             );
         }
         // The first time nobody was asked beside the renewal.
-        if was_up && self.terms.linked && self.is_heard().await {
+        if was_up && self.terms.linked && is_heard(self.cluster(), self.terms).await {
             self.tenure.answered(sent);
         }
-    }
-
-    /// Whether any other node answers.
-    async fn is_heard(&self) -> bool {
-        let cluster = self.cluster();
-        let limit = self.every() / 2;
-        let peers = cluster.peers();
-        let questions = peers
-            .iter()
-            .take(WITNESSES)
-            .map(|peer| cluster.probe(peer, None, limit));
-        join_all(questions).await.iter().any(Option::is_some)
     }
 
     /// Lets the node act, or stops it, as its tenure says.
@@ -303,4 +320,20 @@ impl Life {
             });
         }
     }
+}
+
+fn others_of(node: &Node) -> &Cluster {
+    let cluster = node.cluster.as_ref();
+    cluster.expect("only a node among others has a lease")
+}
+
+/// Whether any other node answers.
+async fn is_heard(cluster: &Cluster, terms: Terms) -> bool {
+    let limit = Duration::from_millis(terms.lease / 10);
+    let peers = cluster.peers();
+    let questions = peers
+        .iter()
+        .take(WITNESSES)
+        .map(|peer| cluster.probe(peer, None, limit));
+    join_all(questions).await.iter().any(Option::is_some)
 }

@@ -1,0 +1,298 @@
+//! Clients and pushers of a drill, and what each of them saw.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use harness::{Client, Request, percentile};
+use serde_json::json;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_tungstenite::tungstenite::Message;
+
+/// Longer than any drill.
+const LONG: Duration = Duration::from_mins(10);
+/// The pause between two pushes, and between two echoes.
+const BEAT: Duration = Duration::from_millis(20);
+
+/// What a client saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Saw {
+    /// A message of this client's was written.
+    Sent(String),
+    /// This text came.
+    Received(String),
+    /// The socket ended with this code.
+    Closed(u16),
+}
+
+/// When, whose connection, what.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) at: Instant,
+    pub(super) id: String,
+    pub(super) saw: Saw,
+}
+
+/// What the clients of a drill saw, in the order of time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen(Arc<Mutex<Vec<Entry>>>);
+
+impl Seen {
+    fn add(&self, id: &str, saw: Saw) {
+        let (at, id) = (Instant::now(), id.to_owned());
+        let mut entries = lock(&self.0);
+        entries.push(Entry { at, id, saw });
+    }
+
+    pub(super) fn all(&self) -> Vec<Entry> {
+        let entries = lock(&self.0);
+        entries.clone()
+    }
+
+    /// How a connection ended, and when.
+    pub(super) fn end_of(&self, id: &str) -> Option<(Instant, u16)> {
+        self.all().iter().find_map(|entry| match entry.saw {
+            Saw::Closed(code) if entry.id == id => Some((entry.at, code)),
+            _ => None,
+        })
+    }
+}
+
+/// One client, whose socket a task of its own reads.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) id: String,
+    /// The node that it is connected to.
+    pub(super) node: usize,
+    orders: UnboundedSender<Message>,
+}
+
+impl Member {
+    pub(super) fn new(mut client: Client, id: String, node: usize, seen: &Seen) -> Self {
+        let (orders, mut wanted) = unbounded_channel();
+        let (seen, own) = (seen.clone(), id.clone());
+        tokio::spawn(async move {
+            let code = serve(&mut client, &own, &mut wanted, &seen).await;
+            seen.add(&own, Saw::Closed(code));
+        });
+        Self { id, node, orders }
+    }
+
+    /// Sends a message under that action.
+    pub(super) fn send(&self, action: &str, mark: &str) {
+        let text = json!({"action": action, "mark": mark}).to_string();
+        let _ = self.orders.send(Message::text(text));
+    }
+
+    /// Ends the connection in good order.
+    pub(super) fn leave(&self) {
+        let _ = self.orders.send(Message::Close(None));
+    }
+}
+
+async fn serve(
+    client: &mut Client,
+    own: &str,
+    wanted: &mut UnboundedReceiver<Message>,
+    seen: &Seen,
+) -> u16 {
+    let mut code = 1006;
+    loop {
+        tokio::select! {
+            message = client.next_within(LONG) => match message {
+                Some(Message::Text(text)) => seen.add(own, Saw::Received(text.to_string())),
+                Some(Message::Close(frame)) => code = frame.map_or(1005, |frame| frame.code.into()),
+                Some(_) => {}
+                None => return code,
+            },
+            Some(order) = wanted.recv() => {
+                let text = order.is_text().then(|| order.to_string());
+                if client.try_send(order).await && let Some(text) = text {
+                    seen.add(own, Saw::Sent(text));
+                }
+            }
+        }
+    }
+}
+
+/// The node part and the random part of a connection id.
+pub(super) fn parts(id: &str) -> (String, String) {
+    let bytes = URL_SAFE.decode(id).expect("an id is base64url");
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    (hex(&bytes[1..7]), hex(&bytes[7..]))
+}
+
+/// One push and its answer; status 0 where there was none.
+#[derive(Debug, Clone)]
+pub(super) struct Push {
+    pub(super) at: Instant,
+    /// Whether it was posted to the node that holds the connection.
+    pub(super) local: bool,
+    pub(super) text: String,
+    pub(super) status: u16,
+    pub(super) took: Duration,
+}
+
+/// Echoes and pushes that go on and on, each connection in its turn.
+pub(super) struct Traffic {
+    sending: JoinHandle<()>,
+    pushes: Arc<Mutex<Vec<Push>>>,
+    under_way: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Traffic {
+    /// To those members, by those management listeners.
+    pub(super) fn start(members: Arc<Vec<Member>>, doors: Vec<SocketAddr>) -> Self {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let pushes: Arc<Mutex<Vec<Push>>> = Arc::default();
+        let under_way: Arc<Mutex<JoinSet<()>>> = Arc::default();
+        let (done, going) = (pushes.clone(), under_way.clone());
+        let run = STARTED.fetch_add(1, Ordering::Relaxed);
+        let sending = tokio::spawn(async move {
+            for turn in 0.. {
+                let member = &members[turn % members.len()];
+                member.send("echo", &format!("echo {run}-{turn} of {}", member.id));
+                // Each connection by each node in its turn.
+                let door = (turn + turn / members.len()) % doors.len();
+                let (to, local) = (doors[door], door == member.node);
+                let (id, done) = (member.id.clone(), done.clone());
+                let text = format!("push {run}-{turn} to {id}");
+                lock(&going).spawn(async move {
+                    let push = post(to, id, local, text).await;
+                    lock(&done).push(push);
+                });
+                tokio::time::sleep(BEAT).await;
+            }
+        });
+        Self {
+            sending,
+            pushes,
+            under_way,
+        }
+    }
+
+    /// Ends it, and waits for all answers.
+    pub(super) async fn stop(self, seen: &Seen) -> Report {
+        self.sending.abort();
+        let under_way = {
+            let mut under_way = lock(&self.under_way);
+            std::mem::take(&mut *under_way)
+        };
+        under_way.join_all().await;
+        // What was answered 200 may still be on its way to the client, and echoes to theirs.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let pushes = lock(&self.pushes);
+        Report {
+            pushes: pushes.clone(),
+            seen: seen.all(),
+        }
+    }
+}
+
+/// Posts `text` to a connection by the listener `to`.
+pub(super) async fn post(to: SocketAddr, id: String, local: bool, text: String) -> Push {
+    let path = format!("/dev/@connections/{}", id.replace('=', "%3D"));
+    let at = Instant::now();
+    let answer = Request::post(to, &path, &text).try_send().await;
+    Push {
+        at,
+        local,
+        text,
+        status: answer.map_or(0, |answer| answer.status),
+        took: at.elapsed(),
+    }
+}
+
+/// What came of the traffic.
+pub(super) struct Report {
+    pub(super) pushes: Vec<Push>,
+    seen: Vec<Entry>,
+}
+
+impl Report {
+    /// Fails unless every push was answered with one of these, and those to the connection's own node with 200.
+    #[track_caller]
+    pub(super) fn pushes_are(&self, local: &[u16], remote: &[u16]) {
+        let wrong = |push: &&Push| {
+            let right = if push.local { local } else { remote };
+            !right.contains(&push.status)
+        };
+        let wrong: Vec<&Push> = self.pushes.iter().filter(wrong).collect();
+        assert!(self.pushes.len() > 20, "{} pushes", self.pushes.len());
+        assert!(
+            wrong.is_empty(),
+            "{} of {} pushes, the first {:?}",
+            wrong.len(),
+            self.pushes.len(),
+            &wrong[..wrong.len().min(5)]
+        );
+        let slowest = self.pushes.iter().map(|push| push.took).max();
+        assert!(slowest < Some(Duration::from_secs(5)), "{slowest:?}");
+    }
+
+    /// Fails unless what was answered 200 came, nothing came twice, and nothing came to anybody else.
+    #[track_caller]
+    pub(super) fn nothing_is_lost_doubled_or_misled(&self) {
+        let mut came: HashMap<&str, usize> = HashMap::new();
+        for entry in &self.seen {
+            if let Saw::Received(text) = &entry.saw {
+                assert!(text.contains(&entry.id), "{} received {text}", entry.id);
+                *came.entry(text).or_default() += 1;
+            }
+        }
+        for push in &self.pushes {
+            let came = came.get(&*push.text).copied().unwrap_or_default();
+            let right = if push.status == 200 { 1..=1 } else { 0..=1 };
+            assert!(right.contains(&came), "came {came} times: {push:?}");
+        }
+        let doubled: Vec<_> = came.iter().filter(|(_, count)| **count > 1).collect();
+        assert!(doubled.is_empty(), "{doubled:?}");
+    }
+
+    /// How long each echo took; fails where one did not come.
+    #[track_caller]
+    fn echoes(&self) -> Vec<Duration> {
+        let mut sent: HashMap<&str, Instant> = HashMap::new();
+        let mut took = Vec::new();
+        for entry in &self.seen {
+            match &entry.saw {
+                Saw::Sent(text) if text.contains("\"echo\"") => {
+                    sent.insert(text, entry.at);
+                }
+                Saw::Received(text) => {
+                    if let Some(at) = sent.remove(&**text) {
+                        took.push(entry.at - at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        assert!(took.len() > 20, "{} echoes", took.len());
+        assert!(sent.is_empty(), "never answered: {sent:?}");
+        took
+    }
+
+    /// Fails unless 99 of 100 echoes came back within `bar`.
+    #[track_caller]
+    pub(super) fn echoes_within(&self, bar: Duration) {
+        let took = percentile(&self.echoes(), 99);
+        assert!(took <= bar, "99 of 100 echoes within {took:?}");
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The ids, for comparing.
+pub(super) fn ids<'a>(members: impl IntoIterator<Item = &'a Member>) -> BTreeSet<String> {
+    members
+        .into_iter()
+        .map(|member| member.id.clone())
+        .collect()
+}
