@@ -130,19 +130,23 @@ impl Redis {
     }
 
     /// Takes one step, by a deadline. Redis forgets scripts when it is restarted or fails over; then the text is sent.
-    pub(super) async fn run(
+    pub(super) async fn run<T: redis::FromRedisValue>(
         &self,
         script: &Script,
         step: &Step,
         deadline: Instant,
-    ) -> Result<Value, StoreError> {
-        match self.0.call(&script.by_digest(step), deadline).await {
-            Err(Failed::Unseen) => {
-                let answer = self.0.call(&script.by_text(step), deadline).await;
-                answer.map_err(Failed::told)
-            }
-            answer => answer.map_err(Failed::told),
-        }
+    ) -> Result<T, StoreError> {
+        let answer = match self.0.call(&script.by_digest(step), deadline).await {
+            Err(Failed::Unseen) => self.0.call(&script.by_text(step), deadline).await,
+            answer => answer,
+        };
+        self.read(answer.map_err(Failed::told)?)
+    }
+
+    /// Reads the answer to one of our own questions. One of another shape belongs to another question, maybe, and so may
+    /// all that follow: the connection is given up.
+    pub(super) fn read<T: redis::FromRedisValue>(&self, answer: Value) -> Result<T, StoreError> {
+        read(answer).inspect_err(|_| self.0.lock().link = None)
     }
 }
 
@@ -356,7 +360,7 @@ impl std::fmt::Debug for Link {
 
 /// What an error of the crate means to us. A reply that is an error is a refusal: Redis did not act.
 fn explain(error: &RedisError) -> StoreError {
-    let text = error.to_string();
+    let text = line(error);
     match error.kind() {
         ErrorKind::Server(_) | ErrorKind::Extension
             // A key of ours that holds another type; before Redis 7 in the text of another error.
@@ -377,7 +381,14 @@ fn explain(error: &RedisError) -> StoreError {
     }
 }
 
+/// The crate says some errors in several lines; ours are part of a sentence.
+fn line(error: &impl ToString) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.join("; ")
+}
+
 /// Reads an answer; one of another shape is [`StoreError::Corrupt`].
 pub(super) fn read<T: redis::FromRedisValue>(value: Value) -> Result<T, StoreError> {
-    redis::from_redis_value(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+    redis::from_redis_value(value).map_err(|error| StoreError::Corrupt(line(&error)))
 }

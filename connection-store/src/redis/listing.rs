@@ -4,7 +4,6 @@ use futures_util::future::try_join_all;
 use gateway_core::id::{ConnectionId, NodeId};
 use tokio::time::Instant;
 
-use super::client::read;
 use super::script::{Step, scripts};
 use super::store::{MOST_IN_A_STEP, RedisStore};
 use super::{keys, pack};
@@ -118,7 +117,8 @@ impl RedisStore {
         let mut command = redis::cmd("ZRANGEBYLEX");
         command.arg(keys::connections(node)).arg(from).arg("+");
         command.arg("LIMIT").arg(0).arg(limit);
-        read(self.redis.call_by(&command, deadline).await?)
+        self.redis
+            .read(self.redis.call_by(&command, deadline).await?)
     }
 }
 

@@ -1,7 +1,7 @@
 -- Adds connections of one node, unless it is fenced.
--- KEYS: fenced, conns. ARGV: life of conns in ms, then a member each. Returns 0 where it is fenced, else 1.
+-- KEYS: fenced, conns. ARGV: life of conns in ms, then a member each. Returns 'fenced' or 'done'.
 if redis.call('EXISTS', KEYS[1]) == 1 then
-  return 0
+  return 'fenced'
 end
 for i = 2, #ARGV do
   redis.call('ZADD', KEYS[2], 0, ARGV[i])
@@ -9,4 +9,4 @@ end
 if redis.call('PTTL', KEYS[2]) < 0 then
   redis.call('PEXPIRE', KEYS[2], ARGV[1])
 end
-return 1
+return 'done'

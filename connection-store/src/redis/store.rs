@@ -1,6 +1,7 @@
 //! The registry on Redis.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use gateway_core::id::{ConnectionId, NodeId};
 use redis::Value;
 use tokio::time::Instant;
 
-use super::client::{Redis, read};
+use super::client::Redis;
 use super::endpoint::{InvalidRedisUrl, RedisUrl};
 use super::script::{Script, Step, scripts};
 use super::{keys, pack};
@@ -32,6 +33,9 @@ scripts! {
 
 /// So many records or ids go in one step: longer ones would keep Redis from others.
 pub(super) const MOST_IN_A_STEP: usize = 1_000;
+
+/// The time between two log lines about poison.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 /// What a store on Redis can be set to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub struct RedisStore {
     /// Says which store has the right to bury.
     name: [u8; 16],
     poisoned: AtomicU64,
+    /// When the log last heard of poison.
+    said: Mutex<Option<Instant>>,
 }
 
 impl RedisStore {
@@ -81,6 +87,7 @@ impl RedisStore {
             settled_after: settings.settled_after,
             name,
             poisoned: AtomicU64::new(0),
+            said: Mutex::default(),
         }
     }
 
@@ -94,9 +101,15 @@ impl RedisStore {
         self.poisoned.load(Ordering::Relaxed)
     }
 
+    /// The log hears of it from time to time: what is poisoned is met again with every renewal.
     pub(super) fn pass_over(&self, poison: &pack::Poison, key: &str) {
-        self.poisoned.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(key, "passed over in Redis: {poison}");
+        let times = self.poisoned.fetch_add(1, Ordering::Relaxed) + 1;
+        let now = Instant::now();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_none_or(|said| now - said >= SAY_AGAIN) {
+            *said = Some(now);
+            tracing::error!(key, times, "passed over in Redis: {poison}");
+        }
     }
 
     pub(super) async fn run<T: redis::FromRedisValue>(
@@ -105,7 +118,7 @@ impl RedisStore {
         step: Step,
         deadline: Instant,
     ) -> Result<T, StoreError> {
-        read(self.redis.run(script, &step, deadline).await?)
+        self.redis.run(script, &step, deadline).await
     }
 
     async fn forget(&self, node: NodeId, deadline: Instant) -> Result<(), StoreError> {
@@ -113,6 +126,12 @@ impl RedisStore {
         command.arg(keys::NODES).arg(node.to_string());
         self.redis.call_by(&command, deadline).await.map(drop)
     }
+}
+
+/// What decides over the life of a node is answered in words, none of which becomes another by a bit that turned.
+fn no_word(answer: &str) -> StoreError {
+    let answer: String = answer.chars().take(20).collect();
+    StoreError::Corrupt(format!("an answer that no step gives: {answer:?}"))
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {
@@ -130,9 +149,11 @@ impl ConnectionStore for RedisStore {
             let step = Step::on([keys::fenced(node), keys::connections(node)])
                 .with_number(keys::CONNECTIONS_MILLIS)
                 .with_all(records.iter().map(pack::pack_member));
-            let done: bool = self.run(&REGISTER, step, deadline).await?;
-            if !done {
-                return Ok(Registration::Fenced);
+            let done: String = self.run(&REGISTER, step, deadline).await?;
+            match &*done {
+                "done" => {}
+                "fenced" => return Ok(Registration::Fenced),
+                _ => return Err(no_word(&done)),
             }
         }
         Ok(Registration::Done)
@@ -155,11 +176,13 @@ impl ConnectionStore for RedisStore {
             .with_number(millis(self.lease))
             .with(pack::pack_info(node))
             .with_number(keys::CONNECTIONS_MILLIS);
-        let (lease, registered, time): (u8, u64, u64) = self.run(&RENEW, step, deadline).await?;
-        let lease = match lease {
-            0 => Lease::Lapsed,
-            1 => Lease::Held,
-            _ => Lease::Fenced,
+        let (lease, registered, time): (String, u64, u64) =
+            self.run(&RENEW, step, deadline).await?;
+        let lease = match &*lease {
+            "lapsed" => Lease::Lapsed,
+            "held" => Lease::Held,
+            "fenced" => Lease::Fenced,
+            _ => return Err(no_word(&lease)),
         };
         if lease == Lease::Fenced {
             return Ok(Renewal {
@@ -205,16 +228,17 @@ impl ConnectionStore for RedisStore {
             "fenced" => return Ok(Fate::Fenced),
             "live" => return Ok(Fate::Live),
             "nothing" => {}
-            _ => return Ok(Fate::Unknown),
+            "unknown" => return Ok(Fate::Unknown),
+            _ => return Err(no_word(&own)),
         }
         let step = Step::on([keys::NODES.to_owned(), keys::BOOT.to_owned()]).with(node.to_string());
-        let (known, age): (bool, i64) = self.run(&KNOWN, step, deadline).await?;
+        let (known, age): (String, i64) = self.run(&KNOWN, step, deadline).await?;
         let settled = u64::try_from(age).is_ok_and(|age| age >= millis(self.settled_after));
-        Ok(if !known && settled {
-            Fate::Absent
-        } else {
-            Fate::Unknown
-        })
+        match &*known {
+            "nobody" if settled => Ok(Fate::Absent),
+            "nobody" | "known" => Ok(Fate::Unknown),
+            _ => Err(no_word(&known)),
+        }
     }
 
     async fn nodes(&self) -> Result<Vec<NodeEntry>, StoreError> {
@@ -224,12 +248,12 @@ impl ConnectionStore for RedisStore {
     async fn fence(&self, node: &NodeId) -> Result<Fencing, StoreError> {
         let step =
             Step::on([keys::fenced(*node), keys::lease(*node)]).with_number(keys::FENCE_SECONDS);
-        let fenced: bool = self.run(&FENCE, step, self.redis.deadline()).await?;
-        Ok(if fenced {
-            Fencing::Fenced
-        } else {
-            Fencing::Alive
-        })
+        let fenced: String = self.run(&FENCE, step, self.redis.deadline()).await?;
+        match &*fenced {
+            "fenced" => Ok(Fencing::Fenced),
+            "alive" => Ok(Fencing::Alive),
+            _ => Err(no_word(&fenced)),
+        }
     }
 
     async fn bury(

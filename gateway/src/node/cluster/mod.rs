@@ -238,7 +238,7 @@ impl Cluster {
     fn missing(&self, nodes: &[NodeEntry]) -> Vec<NodeId> {
         let known = self.known();
         let is_named = |node: &NodeId| nodes.iter().any(|entry| entry.id == *node);
-        let missing = known.ever.iter().filter(|node| !is_named(node));
+        let missing = known.ever.keys().filter(|node| !is_named(node));
         missing.take(ASKED_AT_ONCE).copied().collect()
     }
 
