@@ -11,6 +11,7 @@ use gateway_core::id::NodeId;
 use gateway_core::session::CloseCause;
 use gateway_core::tenure::{Standing, Tenure, Terms};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::Cluster;
 use crate::env;
@@ -107,10 +108,21 @@ impl Life {
         let (node, info, terms) = (Arc::clone(&self.node), self.info.clone(), self.terms);
         let cluster = others_of(&node);
         let asked = async {
-            // Other nodes are asked at the same time: an answer that comes late is worth less.
-            let witnesses =
-                async { terms.linked && !cluster.store_is_up() && is_heard(cluster, terms).await };
-            tokio::join!(cluster.store.renew(&info), witnesses)
+            let mut renewing = pin!(cluster.store.renew(&info));
+            // Other nodes are asked before it is known that the store fails: an answer that comes late is worth less.
+            let mut witnesses = pin!(async {
+                if cluster.store_is_up() {
+                    tokio::time::sleep(Duration::from_millis(terms.lease / 10)).await;
+                }
+                terms.linked && is_heard(cluster, terms).await
+            });
+            tokio::select! {
+                renewed = &mut renewing => match renewed {
+                    Ok(renewal) => (Ok(renewal), false),
+                    Err(error) => (Err(error), witnesses.await),
+                },
+                heard = &mut witnesses => (renewing.await, heard),
+            }
         };
         let (renewed, heard) = self.watching(asked).await;
         if heard {
@@ -119,7 +131,7 @@ impl Life {
         match renewed {
             Ok(renewal) if renewal.lease == Lease::Fenced => self.be_reborn().await,
             Ok(renewal) => self.renewed(sent, renewal).await,
-            Err(error) => self.failed(sent, &error).await,
+            Err(error) => self.failed(&error),
         }
         self.judge();
         let deaf = self.cluster().roads.deaf();
@@ -143,7 +155,16 @@ impl Life {
         self.judge();
         let me = self.node.id();
         let cluster = self.cluster();
-        let (nodes, backlog) = tokio::join!(cluster.store.nodes(), cluster.outbox.backlog());
+        // The next renewal does not wait for this.
+        let late = || StoreError::Unavailable("the next renewal is due".to_owned());
+        let (nodes, backlog) = tokio::join!(
+            timeout(self.every(), cluster.store.nodes()),
+            timeout(self.every(), cluster.outbox.backlog()),
+        );
+        let (nodes, backlog) = (
+            nodes.unwrap_or_else(|_| Err(late())),
+            backlog.unwrap_or_else(|_| Err(late())),
+        );
         match nodes {
             Ok(nodes) => {
                 let met = cluster.met(me, &nodes);
@@ -201,10 +222,9 @@ impl Life {
         });
     }
 
-    async fn failed(&mut self, sent: u64, error: &StoreError) {
+    fn failed(&mut self, error: &StoreError) {
         let now = env::uptime();
         self.tenure.failed(now);
-        let was_up = self.cluster().store_is_up();
         self.cluster().store_is(false);
         self.node.registry.store_is(false);
         self.observe.metrics.cluster.store_up(false);
@@ -213,10 +233,6 @@ impl Life {
             tracing::error!(
                 "the store is away: {error}; clients stay connected, and who comes is registered once it is back"
             );
-        }
-        // The first time nobody was asked beside the renewal.
-        if was_up && self.terms.linked && is_heard(self.cluster(), self.terms).await {
-            self.tenure.answered(sent);
         }
     }
 

@@ -227,8 +227,20 @@ impl Cluster {
             let Known { ever, peers, .. } = &mut *known;
             ever.retain(|id, _| peers.contains(id));
         }
-        let reached: Vec<NodeInfo> = known.ever.values().cloned().collect();
+        let silent: HashMap<NodeId, u64> = (others().filter(|entry| entry.info.is_none()))
+            .map(|entry| (entry.id, entry.silent_for))
+            .collect();
+        let ever: Vec<NodeInfo> = known.ever.values().cloned().collect();
         drop(known);
+        // Of one that lost the store more is heard here than there, since it asks whether it is heard. Another one is gone,
+        // or stopped, and who pushes to it need not wait for an answer.
+        let reached = |info: &NodeInfo| {
+            silent.get(&info.id).is_none_or(|silent| {
+                let heard = self.roads.heard(&info.id);
+                heard.is_some_and(|ago| ago.as_millis() * 2 < u128::from(*silent))
+            })
+        };
+        let reached: Vec<NodeInfo> = ever.into_iter().filter(reached).collect();
         self.roads.meet(&reached);
         met
     }
