@@ -23,7 +23,7 @@ pub use bus::{BusError, Inbox, NodeBus};
 pub use clock::StoreClock;
 pub use key::{ClusterKey, ShortSecret};
 pub use link::{LinkBus, LinkCounts, LinkSettings, LinkTls};
-pub use memory::MemoryStore;
+pub use memory::{MemoryStore, Snapshot};
 pub use outbox::{Backlog, Claimed, DeadLetter, MOST_DEAD, Outbox, Owed};
 pub use record::{ConnectionRecord, NodeEntry, NodeInfo};
 pub use roads::Roads;

@@ -26,7 +26,30 @@ pub struct MemoryStore {
     data: Mutex<Data>,
 }
 
-#[derive(Debug)]
+/// What a store held at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot(Data);
+
+impl Snapshot {
+    /// Connections that it knows of: registered ones, and those whose ends wait or were given up.
+    pub fn connections(&self) -> Vec<ConnectionId> {
+        let Data {
+            nodes,
+            outbox,
+            dead,
+            ..
+        } = &self.0;
+        let registered = nodes.values().flat_map(|node| node.records.keys());
+        let dead = dead.iter().map(|letter| &letter.owed.record.connection.id);
+        registered
+            .chain(outbox.keys())
+            .chain(dead)
+            .copied()
+            .collect()
+    }
+}
+
+#[derive(Debug, Clone)]
 struct Data {
     born: Instant,
     /// The epoch's milliseconds at `born`.
@@ -37,13 +60,13 @@ struct Data {
     dead: Vec<DeadLetter>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Node {
     info: Option<(NodeInfo, Instant)>,
     records: BTreeMap<ConnectionId, ConnectionRecord>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     owed: Owed,
     attempts: u32,
@@ -66,6 +89,16 @@ impl MemoryStore {
     pub fn flush(&self) {
         let mut data = self.lock();
         *data = Data::new(data.time());
+    }
+
+    /// What it holds now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.lock().clone())
+    }
+
+    /// Forgets what came since, as a store whose replica takes over without the last writes.
+    pub fn roll_back(&self, to: Snapshot) {
+        *self.lock() = to.0;
     }
 
     fn lock(&self) -> MutexGuard<'_, Data> {
@@ -165,6 +198,7 @@ impl ConnectionStore for MemoryStore {
     async fn retire(&self, node: &NodeId) -> Result<(), StoreError> {
         let mut data = self.lock();
         data.fenced.insert(*node);
+        // What is registered all the same is there to be buried.
         if let Some(known) = data.nodes.get_mut(node) {
             known.info = None;
             if known.records.is_empty() {

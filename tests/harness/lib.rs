@@ -3,7 +3,8 @@
 //! In reading order: [`Gateway`] is the binary under test, [`Nodes`] are several of them; [`Backend`], [`Lambda`] and [`RawBackend`] are what it
 //! calls; [`Client`], [`RawSocket`] and [`Request`] are who calls it; [`Table`] and [`eventually`] are how a test
 //! says what must hold. Everything listens on loopback, on a port that the system chose; what must not happen in the
-//! machine's own network happens in a [`Namespace`]. What is measured waits for a [`Calm`] turn.
+//! machine's own network happens in a [`Namespace`]. What is measured waits for a [`Calm`] turn. [`ledger`] holds what everybody
+//! wrote down against what was promised.
 
 mod answer;
 mod backend;
@@ -12,6 +13,7 @@ mod chaos;
 mod client;
 mod gateway;
 mod lambda;
+pub mod ledger;
 mod netns;
 mod nodes;
 mod raw;

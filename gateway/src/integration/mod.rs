@@ -3,6 +3,8 @@
 mod endpoints;
 pub mod http;
 pub mod lambda;
+#[cfg(feature = "simulation")]
+mod simulated;
 
 use gateway_core::failure::Failure;
 use gateway_core::mapping::{BackendAnswer, IntegrationRequest};
@@ -11,6 +13,8 @@ use tokio::time::Instant;
 
 pub use self::endpoints::{FunctionPlace, LambdaEndpoints};
 use self::http::{BackendError, BackendRequest, BackendVersion, HttpClient};
+#[cfg(feature = "simulation")]
+pub use self::simulated::{Answering, Model};
 
 /// What a backend may always answer, even where no client could be sent as much: a page of an error, a redirect.
 const LEAST_RESPONSE_BYTES: usize = 1024 * 1024;
@@ -20,12 +24,20 @@ const LEAST_RESPONSE_BYTES: usize = 1024 * 1024;
 pub struct Integrations {
     http: HttpClient,
     lambda: LambdaEndpoints,
+    /// Answers in place of every HTTP backend.
+    #[cfg(feature = "simulation")]
+    model: Option<std::sync::Arc<dyn Model>>,
 }
 
 impl Integrations {
     /// `http` holds the connections, `lambda` says where functions are.
     pub fn new(http: HttpClient, lambda: LambdaEndpoints) -> Self {
-        Self { http, lambda }
+        Self {
+            http,
+            lambda,
+            #[cfg(feature = "simulation")]
+            model: None,
+        }
     }
 
     /// Calls the backend; over at `deadline` at the latest. `max_reply_bytes` is what a client could be sent.
@@ -45,6 +57,10 @@ impl Integrations {
                 body,
                 version,
             } => {
+                #[cfg(feature = "simulation")]
+                if let Some(model) = &self.model {
+                    return model.call(uri, headers, body, deadline).await;
+                }
                 let version = match version {
                     HttpVersion::Auto => BackendVersion::Auto,
                     HttpVersion::Http1 => BackendVersion::Http1,

@@ -9,6 +9,8 @@ mod rates;
 mod registry;
 mod retries;
 mod sessions;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod stages;
 mod tls;
 mod wire;
@@ -21,5 +23,7 @@ pub use owed::{Attempt, End, Next, Owed};
 pub use registry::{NotRegistered, Registry, Repair};
 pub use retries::{Once, Retries};
 pub use sessions::{LiveConnection, Sessions};
+#[cfg(feature = "simulation")]
+pub use simulated::Simulated;
 pub use stages::{Deployed, Served, StageSlot, Stages};
 pub use wire::Wire;

@@ -15,6 +15,8 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+#[cfg(feature = "simulation")]
+use super::simulated::Simulated;
 use super::tls::Secured;
 
 /// A client's socket.
@@ -24,6 +26,9 @@ pub enum Wire {
     Plain(TcpStream),
     /// What is written goes out in TLS records. Boxed, so that a plain one does not pay for it.
     Tls(Box<Secured>),
+    /// A socket of the simulation.
+    #[cfg(feature = "simulation")]
+    Simulated(Simulated),
 }
 
 impl Wire {
@@ -42,24 +47,24 @@ impl Wire {
         matches!(self, Self::Tls(_))
     }
 
-    fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(tls) => tls.socket(),
-        }
-    }
-
     /// Ready where [`try_read`](Self::try_read) is worth a try. On TLS it also sends what the protocol itself has to say.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_read_ready(cx),
             Self::Tls(tls) => tls.poll_read_ready(cx),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(socket) => socket.poll_read_ready(cx),
         }
     }
 
     /// Ready where the socket takes bytes.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket().poll_write_ready(cx)
+        match self {
+            Self::Plain(socket) => socket.poll_write_ready(cx),
+            Self::Tls(tls) => tls.socket().poll_write_ready(cx),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(socket) => socket.poll_write_ready(cx),
+        }
     }
 
     /// Waits until [`try_read`](Self::try_read) is worth a try. One task reads at a time.
@@ -80,6 +85,8 @@ impl Wire {
         match self {
             Self::Plain(socket) => read_plain(socket, into),
             Self::Tls(tls) => tls.try_read(into),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(socket) => socket.try_read(into),
         }
     }
 
@@ -89,6 +96,8 @@ impl Wire {
         match self {
             Self::Plain(socket) => socket.try_write(bytes),
             Self::Tls(tls) => tls.try_write(bytes),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(socket) => socket.try_write(bytes),
         }
     }
 
@@ -105,6 +114,14 @@ impl Wire {
                 Ok(())
             }
             Self::Tls(tls) => tls.write(frame),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(socket) => {
+                while !frame.is_empty() {
+                    let written = socket.try_write(frame)?;
+                    frame.advance(written);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -113,6 +130,8 @@ impl Wire {
         match self {
             Self::Plain(_) => false,
             Self::Tls(tls) => tls.moved(),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(_) => false,
         }
     }
 
@@ -121,7 +140,17 @@ impl Wire {
         if let Self::Tls(tls) = self {
             let _ = poll_fn(|cx| tls.poll_goodbye(cx)).await;
         }
-        let _ = socket2::SockRef::from(self.socket()).shutdown(Shutdown::Write);
+        self.half_close();
+    }
+
+    fn half_close(&self) {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => tls.socket(),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(socket) => return socket.half_close(),
+        };
+        let _ = socket2::SockRef::from(socket).shutdown(Shutdown::Write);
     }
 }
 
@@ -146,13 +175,13 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let tls = match self.get_mut() {
+        let wire = match self.get_mut() {
             Self::Plain(socket) => return Pin::new(socket).poll_read(cx, buf),
-            Self::Tls(tls) => tls,
+            wire => wire,
         };
         loop {
-            ready!(tls.poll_read_ready(cx))?;
-            match tls.try_read(buf.initialize_unfilled()) {
+            ready!(wire.poll_read_ready(cx))?;
+            match wire.try_read(buf.initialize_unfilled()) {
                 Ok(n) => {
                     buf.advance(n);
                     return Poll::Ready(Ok(()));
@@ -170,14 +199,14 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let tls = match self.get_mut() {
+        let wire = match self.get_mut() {
             Self::Plain(socket) => return Pin::new(socket).poll_write(cx, bytes),
-            Self::Tls(tls) => tls,
+            wire => wire,
         };
         loop {
-            match tls.try_write(bytes) {
+            match wire.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(tls.socket().poll_write_ready(cx))?;
+                    ready!(wire.poll_write_ready(cx))?;
                 }
                 written => return Poll::Ready(written),
             }
@@ -188,6 +217,8 @@ impl AsyncWrite for Wire {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
             Self::Tls(tls) => tls.poll_flush(cx),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -197,6 +228,11 @@ impl AsyncWrite for Wire {
             Self::Tls(tls) => {
                 ready!(tls.poll_goodbye(cx))?;
                 Poll::Ready(socket2::SockRef::from(tls.socket()).shutdown(Shutdown::Write))
+            }
+            #[cfg(feature = "simulation")]
+            Self::Simulated(socket) => {
+                socket.half_close();
+                Poll::Ready(Ok(()))
             }
         }
     }
@@ -208,9 +244,9 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bytes),
-            tls @ Self::Tls(_) => {
+            wire => {
                 let first = bytes.iter().find(|part| !part.is_empty());
-                Pin::new(tls).poll_write(cx, first.map_or(&[], |part| part))
+                Pin::new(wire).poll_write(cx, first.map_or(&[], |part| part))
             }
         }
     }
@@ -220,7 +256,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "simulation")))]
 mod tests {
     use super::*;
 

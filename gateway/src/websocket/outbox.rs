@@ -66,7 +66,7 @@ impl WebSocketDoor {
                     return;
                 };
                 let (door, outbox) = (Arc::clone(&self), Arc::clone(&outbox));
-                tokio::spawn(async move {
+                env::spawn(async move {
                     door.tell_claimed(&*outbox, one, terms.max_age).await;
                     drop(permit);
                 });

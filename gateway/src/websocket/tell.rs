@@ -25,10 +25,10 @@ impl WebSocketDoor {
             let (door, place) = (Arc::clone(self), Arc::clone(slot));
             match self.owed.next(slot) {
                 Next::Tell(attempt) => {
-                    tokio::spawn(async move { door.deliver(&place, attempt).await });
+                    env::spawn(async move { door.deliver(&place, attempt).await });
                 }
                 Next::Sleep(until) => {
-                    tokio::spawn(async move {
+                    env::spawn(async move {
                         tokio::time::sleep_until(env::instant_at(until)).await;
                         door.owed.awake(&place);
                         door.tell_owed(&place);

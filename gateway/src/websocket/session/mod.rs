@@ -49,7 +49,7 @@ pub(super) fn spawn(
     rest: Vec<u8>,
     guard: Guard,
 ) {
-    tokio::spawn(async move {
+    env::spawn(async move {
         let cause = {
             let mut socket = Socket::new(&door, &live, rest);
             let served = door.contain(&live.connection.id, socket.serve()).await;
@@ -344,7 +344,7 @@ impl<'a> Socket<'a> {
             let running = self.live.start();
             let (door, live) = (Arc::clone(self.door), Arc::clone(self.live));
             let deployed = Arc::clone(&self.deployed);
-            tokio::spawn(async move {
+            env::spawn(async move {
                 let run = door.run_message(&live, &deployed, route, message);
                 let _ = door.contain(&live.connection.id, run).await;
                 drop(running);

@@ -1,6 +1,10 @@
 //! The clock and the coin: the only place where time and randomness enter.
 //!
-//! Monotonic time comes from tokio's clock, so that tests can pause it.
+//! Monotonic time comes from tokio's clock, so that tests can pause it. Built for the simulation, all of it can come from a
+//! process that is one of many in a thread ([`simulated`]).
+
+#[cfg(feature = "simulation")]
+pub mod simulated;
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
@@ -10,12 +14,21 @@ use tokio::time::Instant;
 
 /// Milliseconds since the process first asked; never goes back.
 pub fn now() -> u64 {
+    #[cfg(feature = "simulation")]
+    if let Some(now) = simulated::now() {
+        return now;
+    }
     u64::try_from(start().elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The instant at which [`now`] reaches `millis`; far ahead for `u64::MAX`.
 pub fn instant_at(millis: u64) -> Instant {
     const FAR: u64 = 1000 * 60 * 60 * 24 * 365;
+    #[cfg(feature = "simulation")]
+    if let Some(now) = simulated::now() {
+        let ahead = millis.saturating_sub(now).min(FAR);
+        return Instant::now() + std::time::Duration::from_millis(ahead);
+    }
     *start() + std::time::Duration::from_millis(millis.min(now() + FAR))
 }
 
@@ -27,6 +40,10 @@ fn start() -> &'static Instant {
 /// Milliseconds that go on while the process is stopped and while the machine sleeps: the clock of leases. In tests it is
 /// [`now`], which they can pause.
 pub fn uptime() -> u64 {
+    #[cfg(feature = "simulation")]
+    if let Some(now) = simulated::now() {
+        return now;
+    }
     if cfg!(test) {
         return now();
     }
@@ -37,6 +54,10 @@ pub fn uptime() -> u64 {
 
 /// Wall-clock milliseconds of the epoch, for events, signatures and logs.
 pub fn wall() -> u64 {
+    #[cfg(feature = "simulation")]
+    if let Some(wall) = simulated::wall() {
+        return wall;
+    }
     let elapsed = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -52,6 +73,10 @@ pub fn random<const N: usize>() -> [u8; N] {
     }
     thread_local! {
         static POOL: RefCell<Pool> = RefCell::new(Pool { bytes: Box::new([0; 4096]), used: 4096 });
+    }
+    #[cfg(feature = "simulation")]
+    if let Some(random) = simulated::random() {
+        return random;
     }
     POOL.with_borrow_mut(|pool| {
         if pool.used + N > pool.bytes.len() {
@@ -72,6 +97,14 @@ pub fn random<const N: usize>() -> [u8; N] {
 pub fn chance() -> f64 {
     f64::from(u32::from_le_bytes(random())) / (f64::from(u32::MAX) + 1.0)
 }
+
+/// Starts a task of this process.
+#[cfg(not(feature = "simulation"))]
+pub use tokio::spawn;
+
+/// Starts a task of the process that is simulated here.
+#[cfg(feature = "simulation")]
+pub use simulated::spawn;
 
 #[cfg(test)]
 mod tests {
