@@ -96,10 +96,9 @@ impl Registry {
             ))
         };
         match registered {
-            Ok(Registration::Done) => {
-                self.confirm(&id);
-                Ok(())
-            }
+            // Taken out while the store was asked: the node was declared dead, and this end is being told already.
+            Ok(Registration::Done) if !self.confirm(&id) => Err(NotRegistered::Fenced),
+            Ok(Registration::Done) => Ok(()),
             Ok(Registration::Fenced) => {
                 self.own.remove(&id);
                 Err(NotRegistered::Fenced)
@@ -110,6 +109,9 @@ impl Registry {
                 if shared.refuse {
                     self.own.remove(&id);
                     return Err(NotRegistered::Refused(error));
+                }
+                if !self.own.contains_key(&id) {
+                    return Err(NotRegistered::Fenced);
                 }
                 Ok(())
             }

@@ -307,6 +307,13 @@ impl WebSocketDoor {
             self.pipeline.refuse(deployed, &call, &failure);
             return Err(refused(&failure));
         }
+        // The answer may have come late, to a node that was stopped meanwhile: of one that was declared dead the end may have
+        // been told already, and a $connect must not follow it.
+        if !self.node.is_acting() || connection.id.node() != self.node.id() {
+            let failure = Failure::Overloaded("this node has lost the others");
+            self.pipeline.refuse(deployed, &call, &failure);
+            return Err(refused(&failure));
+        }
         let Some(route) = deployed.live.connect_route() else {
             self.pipeline.let_in(deployed, &call);
             return Ok(None);
