@@ -10,11 +10,12 @@ use gateway_core::session::CloseCause;
 
 use super::{Socket, codec_limits};
 use crate::codec;
+use crate::env;
 use crate::websocket::close;
 
 /// How long the peer may take to answer our close frame.
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
-/// How often a node that may not act looks whether it may again.
+/// How often a connection that ends looks whether its node may act again.
 const SUSPENDED: Duration = Duration::from_millis(200);
 /// How long a slow client may take to read what was queued for it before its close.
 const FLUSH_LIMIT: Duration = Duration::from_secs(30);
@@ -30,6 +31,7 @@ impl Socket<'_> {
             self.settle().await;
         };
         tokio::select! {
+            biased;
             ended = door.contain(&live.connection.id, orderly) => {
                 if ended.is_err() {
                     live.outlet.finish();
@@ -62,7 +64,7 @@ impl Socket<'_> {
         if !matches!(cause, CloseCause::Lost | CloseCause::NoPong) {
             // Beside the rest: a peer that does not end its side must not delay the news of its end.
             let live = Arc::clone(self.live);
-            tokio::spawn(async move { close::linger(live.outlet.socket()).await });
+            env::spawn(async move { close::linger(live.outlet.socket()).await });
         }
     }
 
@@ -119,22 +121,23 @@ impl Socket<'_> {
     /// dead, that was told already.
     async fn settle(&mut self) {
         let was = self.live.connection.id.node();
-        // Who may not act now is not woken when it may again.
-        while !self.door.node.is_acting() && self.door.node.id() == was && !self.is_settled() {
-            tokio::time::sleep(SUSPENDED).await;
+        loop {
+            let settled = poll_fn(|cx| {
+                self.live.outlet.register(cx);
+                if self.door.node.id() != was {
+                    return Poll::Ready(());
+                }
+                self.start_messages();
+                if self.is_settled() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            });
+            // Out of the table, it is not woken when a node that might not act may again.
+            if tokio::time::timeout(SUSPENDED, settled).await.is_ok() {
+                return;
+            }
         }
-        poll_fn(|cx| {
-            self.live.outlet.register(cx);
-            if self.door.node.id() != was {
-                return Poll::Ready(());
-            }
-            self.start_messages();
-            if self.is_settled() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
     }
 }
