@@ -28,9 +28,12 @@ impl Inbox for NodeInbox {
                 Answer::Done(node.deliver(&id, reach.as_ref(), &order))
             }
             Ok(Request::Probe { about }) => {
-                let roads = node.cluster.as_ref().map(|cluster| &cluster.roads);
-                let heard = |about: NodeId| roads.and_then(|roads| roads.heard(&about));
-                Answer::Heard(about.and_then(heard))
+                let cluster = node.cluster.as_ref()?;
+                // Who asks about itself wants to know whether it may act.
+                if about.is_none() && !cluster.vouches_for(from) {
+                    return None;
+                }
+                Answer::Heard(about.and_then(|about| cluster.roads.heard(&about)))
             }
             Err(error) => {
                 tracing::warn!(%from, "{error}");

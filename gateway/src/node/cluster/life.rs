@@ -20,6 +20,10 @@ use crate::observe::Observe;
 
 /// Nodes that are asked whether they hear us while the store is away.
 const WITNESSES: usize = 8;
+/// After so many leases the store is read through, even where nothing seems to be wrong.
+const REVIEW: u64 = 30;
+/// Ends put into the outbox at once.
+const BATCH: usize = 500;
 
 /// Keeps one node's place among the others.
 #[derive(Debug)]
@@ -32,8 +36,12 @@ pub struct Life {
     standing: Standing,
     /// Renewals in a row after which the store knew another number of connections than there are.
     miscounted: u8,
+    /// When the store was last brought up to date.
+    reviewed: u64,
     /// Since when the store is away.
     away_since: Option<u64>,
+    /// Ends that nobody else knows of and that are not in the outbox yet.
+    untold: Vec<Owed>,
     /// Somebody looks for dead nodes.
     reaping: Arc<Mutex<()>>,
     /// The store is being brought up to date; whether the log has heard that this fails.
@@ -56,7 +64,9 @@ impl Life {
             tenure: Tenure::new(terms, 0),
             standing: Standing::Suspended,
             miscounted: 0,
+            reviewed: env::uptime(),
             away_since: None,
+            untold: Vec::new(),
             reaping: Arc::default(),
             reconciling: Arc::default(),
         };
@@ -134,6 +144,9 @@ impl Life {
             Err(error) => self.failed(&error),
         }
         self.judge();
+        if self.cluster().store_is_up() {
+            self.leave_to_others().await;
+        }
         let deaf = self.cluster().roads.deaf();
         self.observe.metrics.cluster.roads_up(deaf.is_none());
         self.reap();
@@ -171,7 +184,10 @@ impl Life {
                 self.tenure.met(met.others);
                 self.observe.metrics.cluster.nodes(met.live + 1);
             }
-            Err(error) => tracing::debug!("the nodes cannot be listed: {error}"),
+            Err(error) => {
+                self.cluster().vouch_for_nobody();
+                tracing::debug!("the nodes cannot be listed: {error}");
+            }
         }
         match backlog {
             Ok(backlog) => self.observe.metrics.cluster.backlog(&backlog),
@@ -190,7 +206,11 @@ impl Life {
         } else {
             self.miscounted.saturating_add(1)
         };
-        if renewal.lease == Lease::Held && !registry.differs() && self.miscounted < 3 {
+        // A store that fell back by a moment may have lost one and found another: counts do not show that.
+        let now = env::uptime();
+        let is_due = now >= self.reviewed + REVIEW * self.terms.lease;
+        let differs = registry.differs() || self.miscounted >= 3 || is_due;
+        if renewal.lease == Lease::Held && !differs {
             return;
         }
         let Ok(mut said) = Arc::clone(&self.reconciling).try_lock_owned() else {
@@ -198,6 +218,7 @@ impl Life {
             return registry.doubt();
         };
         self.miscounted = 0;
+        self.reviewed = now;
         let (node, observe) = (Arc::clone(&self.node), Arc::clone(&self.observe));
         tokio::spawn(async move {
             match node.registry.reconcile(me).await {
@@ -284,7 +305,8 @@ impl Life {
         cluster.buried(old);
         cluster.roads.rename(new);
         self.close_all();
-        self.leave_to_others(old).await;
+        self.gather_untold(old);
+        self.leave_to_others().await;
         self.info.id = new;
         self.info.started_at = env::wall();
         let sent = env::uptime();
@@ -300,26 +322,31 @@ impl Life {
     }
 
     /// Connections that were never registered are unknown to whoever buried the incarnation: somebody must tell of them.
-    async fn leave_to_others(&self, old: NodeId) {
+    fn gather_untold(&mut self, old: NodeId) {
         let ended_at = env::wall();
         let cause = CloseCause::NodeLost;
-        let owed: Vec<Owed> = (self.node.registry.void(old).into_iter())
-            .map(|record| Owed {
-                record,
-                code: cause.code(),
-                reason: cause.reason().to_owned(),
-                ended_at,
-            })
-            .collect();
-        if owed.is_empty() {
-            return;
-        }
-        if let Err(error) = self.cluster().outbox.put(&owed).await {
-            let count = owed.len();
-            tracing::error!(
-                count,
-                "$disconnects of connections that were never registered are lost: {error}"
-            );
+        let unknown = self.node.registry.void(old).into_iter();
+        self.untold.extend(unknown.map(|record| Owed {
+            record,
+            code: cause.code(),
+            reason: cause.reason().to_owned(),
+            ended_at,
+        }));
+    }
+
+    /// Puts them into the outbox, however often that must be tried.
+    async fn leave_to_others(&mut self) {
+        while !self.untold.is_empty() {
+            let count = self.untold.len().min(BATCH);
+            if let Err(error) = self.cluster().outbox.put(&self.untold[..count]).await {
+                let count = self.untold.len();
+                tracing::warn!(
+                    count,
+                    "$disconnects of connections that were never registered wait here: {error}"
+                );
+                return;
+            }
+            self.untold.drain(..count);
         }
     }
 
@@ -329,7 +356,7 @@ impl Life {
             let (node, observe) = (Arc::clone(&self.node), Arc::clone(&self.observe));
             let (terms, reaping) = (self.terms, Arc::clone(&self.reaping));
             // Beside the renewals, which must not wait for a large burial.
-            tokio::spawn(async move {
+            env::spawn(async move {
                 if let Ok(_alone) = reaping.try_lock() {
                     super::reaper::reap(node, observe, terms).await;
                 }

@@ -9,7 +9,7 @@ mod reaper;
 mod ways;
 mod wire;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,12 +65,14 @@ pub struct Cluster {
 struct Known {
     /// Those of them that the store last named. One may have lost the store: it holds no lease any more, but is reached, and
     /// asked, until it is buried.
-    peers: HashSet<NodeId>,
+    peers: BTreeSet<NodeId>,
     /// Every node that was ever among the others and is not known to be dead. A store that has lost its data does not name
     /// them all.
-    ever: HashMap<NodeId, NodeInfo>,
+    ever: BTreeMap<NodeId, NodeInfo>,
     /// What was read once of nodes of which something else is known.
-    doubtful: HashMap<NodeId, NodeInfo>,
+    doubtful: BTreeMap<NodeId, NodeInfo>,
+    /// Nodes that are not buried, as the store last said.
+    listed: HashSet<NodeId>,
     dead: HashSet<NodeId>,
     died: VecDeque<NodeId>,
 }
@@ -145,6 +147,18 @@ impl Cluster {
     /// Whether an incarnation is known never to act again.
     pub fn is_dead(&self, node: &NodeId) -> bool {
         self.known().dead.contains(node)
+    }
+
+    /// Whether a node may be told that it is heard. One that was buried while it slept would take that for leave to act, where
+    /// it does not reach the store that knows better.
+    fn vouches_for(&self, node: NodeId) -> bool {
+        let known = self.known();
+        !known.dead.contains(&node) && known.listed.contains(&node)
+    }
+
+    /// The store answers, but did not say who is there: somebody may have been buried since it did.
+    fn vouch_for_nobody(&self) {
+        self.known().listed.clear();
     }
 
     /// Carries an order of node `me` to the node that holds the connection, and its answer back.
@@ -222,6 +236,7 @@ impl Cluster {
             others: named().next().is_some(),
         };
         known.peers = peers;
+        known.listed = nodes.iter().map(|entry| entry.id).collect();
         // Whoever left in good order is buried by then; nothing is asked of them any more.
         if known.ever.len() > MOST_DEAD {
             let Known { ever, peers, .. } = &mut *known;

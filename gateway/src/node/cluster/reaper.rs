@@ -93,7 +93,8 @@ async fn is_heard(cluster: &Cluster, me: NodeId, lost: NodeId, terms: Terms) -> 
         return true;
     }
     let limit = lease / 10;
-    if cluster.probe(&lost, None, limit).await.is_some() {
+    // Any answer will do; without a name the question would be whether this node may act.
+    if cluster.probe(&lost, Some(me), limit).await.is_some() {
         return true;
     }
     let others: Vec<NodeId> = (cluster.peers().into_iter())

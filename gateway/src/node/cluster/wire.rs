@@ -33,7 +33,7 @@ pub(super) enum Request {
         reach: Reach<String>,
         order: Order,
     },
-    /// Are you there? And how long ago did you hear this other node?
+    /// Are you there, and how long ago did you hear this other node? Without one: may the asker act, for all you know?
     Probe { about: Option<NodeId> },
 }
 
