@@ -133,8 +133,7 @@ async fn live(world: Arc<World>, name: &'static str, process: Process) -> turmoi
     wait_for(&running.leaving).await;
 
     drain.run(&node.sessions, DRAIN).await;
-    let ends = owed.take_all();
-    let untold: Vec<_> = ends.iter().map(gateway::node::End::owed).collect();
+    let untold = owed.take_all();
     renewing.abort();
     let cluster = node.cluster.as_ref().expect("it has one");
     let mut left = false;
