@@ -29,8 +29,8 @@ impl Inbox for NodeInbox {
             }
             Ok(Request::Probe { about }) => {
                 let cluster = node.cluster.as_ref()?;
-                // Who asks about itself wants to know whether it may act.
-                if about.is_none() && !cluster.vouches_for(from) {
+                // Who asks about itself wants to know whether it may act. Two that slept must not wake each other.
+                if about.is_none() && !(node.is_acting() && cluster.vouches_for(from)) {
                     return None;
                 }
                 Answer::Heard(about.and_then(|about| cluster.roads.heard(&about)))
