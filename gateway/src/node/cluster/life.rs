@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use connection_store::{Lease, NodeInfo, Owed, Renewal, StoreError};
@@ -70,6 +71,7 @@ impl Life {
             reaping: Arc::default(),
             reconciling: Arc::default(),
         };
+        life.cluster().lease.store(terms.lease, Ordering::Relaxed);
         let sent = env::uptime();
         let renewal = life.cluster().store.renew(&life.info).await?;
         life.tenure = Tenure::new(terms, sent);

@@ -11,7 +11,7 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub struct Cluster {
     pub clock: Arc<StoreClock>,
     /// The store answers.
     up: AtomicBool,
+    /// How long a renewal counts, in milliseconds; without end until [`Life`] begins.
+    lease: AtomicU64,
     known: Mutex<Known>,
 }
 
@@ -116,6 +118,7 @@ impl Cluster {
             roads,
             clock,
             up: AtomicBool::new(false),
+            lease: AtomicU64::new(u64::MAX),
             known: Mutex::default(),
         }
     }
@@ -242,7 +245,10 @@ impl Cluster {
             let Known { ever, peers, .. } = &mut *known;
             ever.retain(|id, _| peers.contains(id));
         }
-        let silent: HashMap<NodeId, u64> = (others().filter(|entry| entry.info.is_none()))
+        // Where nothing can be read of a node that renewed its lease, it is not silent.
+        let lease = self.lease.load(Ordering::Relaxed);
+        let lapsed = |entry: &&NodeEntry| entry.info.is_none() && entry.silent_for > lease;
+        let silent: HashMap<NodeId, u64> = (others().filter(lapsed))
             .map(|entry| (entry.id, entry.silent_for))
             .collect();
         let ever: Vec<NodeInfo> = known.ever.values().cloned().collect();
