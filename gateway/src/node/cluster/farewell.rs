@@ -12,6 +12,10 @@ const BATCH: usize = 500;
 /// Leaves the other nodes. `untold` are ends with their causes that no backend took; what else is registered ends with this
 /// process. Returns how many ends were left to others.
 pub async fn leave(node: &Node, cluster: &Cluster, untold: &[Owed]) -> Result<usize, StoreError> {
+    if node.registry.differs() {
+        // What the store holds and is over would be told as lost by whoever buries the rest.
+        node.registry.reconcile(node.id()).await?;
+    }
     for batch in untold.chunks(BATCH) {
         cluster.outbox.put(batch).await?;
     }
