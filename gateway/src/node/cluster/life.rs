@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use connection_store::{Lease, NodeInfo, Owed, Renewal, StoreError};
+use connection_store::{Fate, Lease, NodeEntry, NodeInfo, Owed, Renewal, StoreError};
 use futures_util::future::join_all;
 use gateway_core::id::NodeId;
 use gateway_core::session::CloseCause;
@@ -185,6 +185,7 @@ impl Life {
                 let met = cluster.met(me, &nodes);
                 self.tenure.met(met.others);
                 self.observe.metrics.cluster.nodes(met.live + 1);
+                let _ = timeout(self.every(), self.part(&nodes)).await;
             }
             Err(error) => {
                 self.cluster().vouch_for_nobody();
@@ -196,6 +197,20 @@ impl Life {
             Err(error) => tracing::debug!("the outbox cannot be counted: {error}"),
         }
         self.reconcile(me, renewal);
+    }
+
+    /// Learns what became of nodes that are not named any more.
+    async fn part(&self, nodes: &[NodeEntry]) {
+        let cluster = self.cluster();
+        let missing = cluster.missing(nodes);
+        let fates = missing.iter().map(|node| cluster.store.fate(node));
+        for (node, fate) in missing.iter().zip(join_all(fates).await) {
+            match fate {
+                Ok(Fate::Fenced) => cluster.buried(*node),
+                Ok(Fate::Live | Fate::Absent | Fate::Unknown) => cluster.vouch_for(*node),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Brings the store up to date where it may not be: beside the renewals, which must not wait for many connections.

@@ -159,6 +159,11 @@ impl Cluster {
         !known.dead.contains(&node) && known.listed.contains(&node)
     }
 
+    /// The store does not name it, and does not know it to be dead: it has lost its data, not the node its life.
+    fn vouch_for(&self, node: NodeId) {
+        self.known().listed.insert(node);
+    }
+
     /// The store answers, but did not say who is there: somebody may have been buried since it did.
     fn vouch_for_nobody(&self) {
         self.known().listed.clear();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connection_store::{Burial, Fate, Fencing, NodeEntry, StoreError};
+use connection_store::{Burial, Fencing, NodeEntry, StoreError};
 use futures_util::future::join_all;
 use gateway_core::id::NodeId;
 use gateway_core::session::CloseCause;
@@ -25,12 +25,6 @@ pub(super) async fn reap(node: Arc<Node>, observe: Arc<Observe>, terms: Terms) {
         return;
     };
     let me = node.id();
-    // While their fences still say so.
-    for left in cluster.missing(&nodes) {
-        if cluster.store.fate(&left).await == Ok(Fate::Fenced) {
-            cluster.buried(left);
-        }
-    }
     for entry in nodes {
         if entry.id == me || entry.info.is_some() || entry.silent_for <= terms.lease {
             continue;
