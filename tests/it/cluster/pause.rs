@@ -34,6 +34,15 @@ async fn a_node_that_was_stopped_for_longer_than_a_lease_closes_with_1012_before
     tokio::time::sleep(Duration::from_millis(1500)).await;
 
     cluster.nodes[0].signal("STOP");
+    // The signal is on its way when `kill` returns; what came before it stops is the node's to act upon.
+    let process = format!("/proc/{}/stat", cluster.nodes[0].process());
+    within(TOLD, "it stands still", async || {
+        std::fs::read_to_string(&process)
+            .ok()?
+            .contains(") T ")
+            .then_some(())
+    })
+    .await;
     let stopped = Instant::now();
     // Its kernel takes these in.
     for member in &victims {

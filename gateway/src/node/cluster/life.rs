@@ -188,7 +188,6 @@ impl Life {
                 let _ = timeout(self.every(), self.part(&nodes)).await;
             }
             Err(error) => {
-                self.cluster().vouch_for_nobody();
                 tracing::debug!("the nodes cannot be listed: {error}");
             }
         }
@@ -207,8 +206,8 @@ impl Life {
         for (node, fate) in missing.iter().zip(join_all(fates).await) {
             match fate {
                 Ok(Fate::Fenced) => cluster.buried(*node),
-                Ok(Fate::Live | Fate::Absent | Fate::Unknown) => cluster.vouch_for(*node),
-                Err(_) => {}
+                // The store has lost its data, not the node its life.
+                Ok(Fate::Live | Fate::Absent | Fate::Unknown) | Err(_) => {}
             }
         }
     }

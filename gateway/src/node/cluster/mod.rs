@@ -73,8 +73,6 @@ struct Known {
     ever: BTreeMap<NodeId, NodeInfo>,
     /// What was read once of nodes of which something else is known.
     doubtful: BTreeMap<NodeId, NodeInfo>,
-    /// Nodes that are not buried, as the store last said.
-    listed: HashSet<NodeId>,
     dead: HashSet<NodeId>,
     died: VecDeque<NodeId>,
 }
@@ -156,17 +154,7 @@ impl Cluster {
     /// it does not reach the store that knows better.
     fn vouches_for(&self, node: NodeId) -> bool {
         let known = self.known();
-        !known.dead.contains(&node) && known.listed.contains(&node)
-    }
-
-    /// The store does not name it, and does not know it to be dead: it has lost its data, not the node its life.
-    fn vouch_for(&self, node: NodeId) {
-        self.known().listed.insert(node);
-    }
-
-    /// The store answers, but did not say who is there: somebody may have been buried since it did.
-    fn vouch_for_nobody(&self) {
-        self.known().listed.clear();
+        !known.dead.contains(&node)
     }
 
     /// Carries an order of node `me` to the node that holds the connection, and its answer back.
@@ -244,7 +232,6 @@ impl Cluster {
             others: named().next().is_some(),
         };
         known.peers = peers;
-        known.listed = nodes.iter().map(|entry| entry.id).collect();
         // Whoever left in good order is buried by then; nothing is asked of them any more.
         if known.ever.len() > MOST_DEAD {
             let Known { ever, peers, .. } = &mut *known;
