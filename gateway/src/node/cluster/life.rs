@@ -14,7 +14,7 @@ use gateway_core::tenure::{Standing, Tenure, Terms};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::Cluster;
+use super::{BATCH, Cluster};
 use crate::env;
 use crate::node::{Node, Repair};
 use crate::observe::Observe;
@@ -23,8 +23,6 @@ use crate::observe::Observe;
 const WITNESSES: usize = 8;
 /// After so many leases the store is read through, even where nothing seems to be wrong.
 const REVIEW: u64 = 30;
-/// Ends put into the outbox at once.
-const BATCH: usize = 500;
 
 /// Keeps one node's place among the others.
 #[derive(Debug)]

@@ -16,10 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use connection_store::{
-    BusError, ConnectionStore, Fate, NodeBus, NodeEntry, NodeInfo, Outbox, StoreClock, StoreError,
+    Burial, BusError, ConnectionStore, Fate, NodeBus, NodeEntry, NodeInfo, Outbox, StoreClock,
+    StoreError,
 };
 use gateway_core::failure::Failure;
 use gateway_core::id::{ConnectionId, NodeId};
+use gateway_core::session::CloseCause;
 
 use super::{Delivered, Order, Reach};
 
@@ -33,6 +35,8 @@ const ORDER_LIMIT: Duration = Duration::from_millis(1_500);
 /// Incarnations that are remembered as dead.
 const MOST_DEAD: usize = 4096;
 
+/// Ends put into the outbox at once.
+const BATCH: usize = 500;
 /// Nodes that are looked for at once.
 const ASKED_AT_ONCE: usize = 8;
 
@@ -150,13 +154,6 @@ impl Cluster {
         self.known().dead.contains(node)
     }
 
-    /// Whether a node may be told that it is heard. One that was buried while it slept would take that for leave to act, where
-    /// it does not reach the store that knows better.
-    fn vouches_for(&self, node: NodeId) -> bool {
-        let known = self.known();
-        !known.dead.contains(&node)
-    }
-
     /// Carries an order of node `me` to the node that holds the connection, and its answer back.
     pub(super) async fn send(
         &self,
@@ -166,10 +163,14 @@ impl Cluster {
         order: &Order,
     ) -> Result<Delivered, Failure> {
         let owner = id.node();
-        if self.is_dead(&owner) {
+        let (is_dead, is_peer) = {
+            let known = self.known();
+            (known.dead.contains(&owner), known.peers.contains(&owner))
+        };
+        if is_dead {
             return Err(Failure::Gone);
         }
-        if !self.known().peers.contains(&owner) {
+        if !is_peer {
             self.seek(me, owner).await?;
         }
         let bytes = wire::order(id, reach, order);
@@ -280,6 +281,20 @@ impl Cluster {
             && let Some(oldest) = known.died.pop_front()
         {
             known.dead.remove(&oldest);
+        }
+    }
+
+    /// Moves what is registered of a fenced node to the outbox, and returns how much this call moved: another node may be at
+    /// it, and then does the rest.
+    async fn bury(&self, node: &NodeId, cause: &CloseCause) -> Result<usize, StoreError> {
+        let end = (cause.code(), cause.reason());
+        let mut moved = 0;
+        loop {
+            match self.store.bury(node, end, BATCH).await? {
+                Burial::More(count) => moved += count,
+                Burial::Done(count) => return Ok(moved + count),
+                Burial::Taken => return Ok(moved),
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connection_store::{Burial, Fencing, NodeEntry, StoreError};
+use connection_store::{Fencing, NodeEntry, StoreError};
 use futures_util::future::join_all;
 use gateway_core::id::NodeId;
 use gateway_core::session::CloseCause;
@@ -12,9 +12,6 @@ use gateway_core::tenure::Terms;
 use super::{Cluster, Heard};
 use crate::node::Node;
 use crate::observe::Observe;
-
-/// Ends moved to the outbox at once.
-const BATCH: usize = 500;
 
 /// Looks for nodes whose lease lapsed and that nobody hears, and buries them.
 pub(super) async fn reap(node: Arc<Node>, observe: Arc<Observe>, terms: Terms) {
@@ -56,22 +53,7 @@ async fn bury(
         let (silent_ms, connections) = (entry.silent_for, entry.connections);
         tracing::warn!(node = %lost, silent_ms, connections, "a node died; its connections are reported as ended");
     }
-    let cause = CloseCause::NodeLost;
-    let mut moved = 0;
-    loop {
-        match cluster
-            .store
-            .bury(&lost, (cause.code(), cause.reason()), BATCH)
-            .await?
-        {
-            Burial::More(count) => moved += count,
-            Burial::Done(count) => {
-                moved += count;
-                break;
-            }
-            Burial::Taken => break,
-        }
-    }
+    let moved = cluster.bury(&lost, &CloseCause::NodeLost).await?;
     if moved > 0 {
         tracing::info!(node = %lost, ends = moved, "the ends of its connections wait to be told");
     }
