@@ -6,6 +6,7 @@ pub mod address;
 pub mod auth;
 pub mod call;
 pub mod context;
+pub mod control;
 pub mod event;
 pub mod expression;
 pub mod failure;
