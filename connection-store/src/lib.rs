@@ -1,10 +1,11 @@
-//! What Wiregate's nodes share: the registry of connections, what dead nodes left undone, the way between nodes.
+//! What Wiregate's nodes share: the registry of connections, what dead nodes left undone, the way between nodes, documents.
 //!
-//! Three ports say what every backend promises: [`ConnectionStore`], [`Outbox`], [`NodeBus`]. `contract` holds the tests
-//! that each of them must pass. The only crate that knows Redis.
+//! Four ports say what every backend promises: [`ConnectionStore`], [`Outbox`], [`NodeBus`], [`DocumentStore`]. `contract`
+//! holds the tests that each of them must pass. The only crate that knows Redis.
 
 mod bus;
 mod clock;
+mod documents;
 mod key;
 mod link;
 mod memory;
@@ -16,11 +17,16 @@ mod store;
 mod tasks;
 
 pub use self::redis::{
-    Heard, InvalidRedisUrl, Redis, RedisBus, RedisBusCounts, RedisBusSettings, RedisSettings,
-    RedisStore, RedisUrl, Subscriber, Topology,
+    Heard, InvalidRedisUrl, Redis, RedisBus, RedisBusCounts, RedisBusSettings, RedisDocuments,
+    RedisSettings, RedisStore, RedisUrl, Subscriber, Topology,
 };
 pub use bus::{BusError, Inbox, NodeBus};
 pub use clock::StoreClock;
+pub use documents::{
+    Change, Committed, DiskDocuments, DiskError, DocumentError, DocumentStore, Documents,
+    HIGHEST_REVISION, LARGEST_COMMIT, LONGEST_KEY, LONGEST_TEXT, LocalDocuments, MOST_CHANGES,
+    MemoryDocuments, Unfit, Versioned, Warning,
+};
 pub use key::{ClusterKey, ShortSecret};
 pub use link::{LinkBus, LinkCounts, LinkSettings, LinkTls};
 pub use memory::{MemoryStore, Snapshot};

@@ -11,6 +11,7 @@ use gateway_core::id::{ConnectionId, NodeId};
 use crate::{ConnectionRecord, NodeInfo, Outbox, Owed};
 
 pub mod bus;
+pub mod documents;
 pub mod outbox;
 pub mod registry;
 

@@ -1,8 +1,8 @@
 //! Every key in Redis: its name, type, content, life and owner.
 //!
 //! `n` is a node's incarnation, 12 hexadecimal digits. What stands between braces decides the slot on a cluster, so all keys of
-//! one incarnation are in one slot, and so are those of the outbox, and those that tell which nodes there are: each Lua
-//! script uses keys of one of these three groups only. All times are Redis's own, in milliseconds of the epoch.
+//! one incarnation are in one slot, and so are those of the outbox, those that tell which nodes there are, and those of the documents: each
+//! Lua script uses keys of one of these four groups only. All times are Redis's own, in milliseconds of the epoch.
 //!
 //! | key | type | content | life | written by |
 //! |---|---|---|---|---|
@@ -18,6 +18,11 @@
 //! | `wg:{outbox}:tries` | hash | connection id to how often it was claimed | as its item | who claims |
 //! | `wg:{outbox}:dead` | hash | connection id to tries, reason (as JSON) and item, a line each | the youngest 100,000 | who gives up |
 //! | `wg:{outbox}:graves` | sorted set | connection id by when it was given up | as its dead letter | who gives up |
+//! | `wg:{control}:revision` | string | the documents' revision, decimal; missing is 0 | for ever | who commits or restores documents |
+//! | `wg:{control}:docs` | hash | key to text of each document that is not deleted; the field without a name says who committed last | for ever | the same |
+//! | `wg:{control}:at` | sorted set | key of each document, deleted ones too, by the revision of its last change | for ever | the same |
+//! | `wg:{control}:era` | string | who began with an empty store, or restored it; another one where the past is another one | for ever | the same |
+//! | `wg:{control}:staged:{token}`, `wg:{control}:staged:{token}:at` | as `docs` and `at` | what one commit or copy too large for one call will change | 60 s | the same |
 //!
 //! Channels, sharded on a cluster: `wg:{n}:cmd` for orders to a node, `wg:{n}:inbox` for answers to it, `wg:{n}:probe` on which it
 //! hears itself. An ACL needs them as `&wg:*`.
@@ -45,6 +50,20 @@ pub(super) const SINCE: &str = "wg:{outbox}:since";
 pub(super) const TRIES: &str = "wg:{outbox}:tries";
 pub(super) const DEAD: &str = "wg:{outbox}:dead";
 pub(super) const GRAVES: &str = "wg:{outbox}:graves";
+
+pub(super) const REVISION: &str = "wg:{control}:revision";
+pub(super) const DOCS: &str = "wg:{control}:docs";
+pub(super) const AT: &str = "wg:{control}:at";
+pub(super) const ERA: &str = "wg:{control}:era";
+/// How long what is staged waits for the rest, in milliseconds.
+pub(super) const STAGED_MILLIS: u64 = 60 * 1000;
+
+/// What one commit or copy stages: its texts, and which keys there are.
+pub(super) fn staged(token: &str) -> [String; 2] {
+    let docs = format!("wg:{{control}}:staged:{token}");
+    let at = format!("{docs}:at");
+    [docs, at]
+}
 
 pub(super) fn lease(node: NodeId) -> String {
     format!("wg:{{{node}}}:lease")
@@ -88,5 +107,7 @@ mod tests {
         assert_eq!(fenced(node), "wg:{000102abcdef}:fenced");
         assert_eq!(connections(node), "wg:{000102abcdef}:conns");
         assert_eq!(reap(node), "wg:{000102abcdef}:reap");
+        let own = ["wg:{control}:staged:x", "wg:{control}:staged:x:at"];
+        assert_eq!(staged("x"), own);
     }
 }

@@ -1,4 +1,4 @@
-//! Redis, or Valkey, behind the ports: the registry and the outbox that several nodes share.
+//! Redis, or Valkey, behind the ports: the registry, the outbox and the documents that several nodes share.
 //!
 //! `endpoint` reads the URL, `dial` opens connections to what it names, `client` keeps one open and answers within a time limit,
 //! `keys` lists every key, each `.lua` file is one atomic step on keys of one slot, `pack` is the form of what is stored. `bus` is the road
@@ -8,6 +8,7 @@ mod bus;
 mod check;
 mod client;
 mod dial;
+mod documents;
 mod ear;
 mod endpoint;
 mod envelope;
@@ -22,5 +23,6 @@ mod waiting;
 pub use bus::{RedisBus, RedisBusCounts, RedisBusSettings};
 pub use client::Redis;
 pub use dial::{Heard, Subscriber};
+pub use documents::RedisDocuments;
 pub use endpoint::{InvalidRedisUrl, RedisUrl, Topology};
 pub use store::{RedisSettings, RedisStore};

@@ -52,7 +52,7 @@ async fn a_redis_with_a_password_and_another_database_keeps_the_contracts() {
 pub(crate) const RIGHTS: &str = "~wg:* &wg:* -@all +hello +ping +info +role \
     +eval +evalsha +time +exists +get +set +del +pexpire +pttl \
     +zadd +zcard +zrange +zrangebylex +zrangebyscore +zrem +zremrangebylex +zscore +zpopmin \
-    +hget +hset +hsetnx +hdel +hlen +hincrby +publish +subscribe";
+    +hget +hset +hsetnx +hdel +hlen +hincrby +rename +persist +publish +subscribe";
 
 #[tokio::test]
 async fn a_user_with_no_more_rights_than_needed_keeps_the_contracts() {

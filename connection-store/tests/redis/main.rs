@@ -2,6 +2,7 @@
 
 mod bus;
 mod contract;
+mod documents;
 mod failover;
 mod figures;
 mod peer;
