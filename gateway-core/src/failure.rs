@@ -27,6 +27,9 @@ pub enum Failure {
     /// A plain request where an upgrade was expected.
     #[error("not a WebSocket upgrade")]
     UpgradeRequired,
+    /// The API is kept and not served.
+    #[error("HTTP APIs are not served yet")]
+    NotServed,
     /// An upgrade request that RFC 6455 or HTTP forbids.
     #[error("bad request: {0}")]
     BadRequest(&'static str),
@@ -134,12 +137,15 @@ const INTERNAL: &str = "Internal server error";
 const UPGRADE: &str = "Upgrade Required: this is a WebSocket API. Connect with a WebSocket client, to ws:// in place \
     of http://, wss:// in place of https://";
 
+const NOT_SERVED: &str = "Not Implemented: this is an HTTP API, and HTTP APIs are not served yet";
+
 impl Failure {
     /// Status, message and error type: the one table.
     pub fn answer(&self) -> Answer {
         let (status, message, error_type): (u16, &str, &'static str) = match self {
             Self::Forbidden(_) | Self::NoRoute => (403, "Forbidden", "ForbiddenException"),
             Self::UpgradeRequired => (426, UPGRADE, "BadRequestException"),
+            Self::NotServed => (501, NOT_SERVED, "NotImplementedException"),
             Self::BadRequest(why) => (400, why, "BadRequestException"),
             Self::UriTooLong => (414, "Request URI too long", "BadRequestException"),
             Self::HeadersTooLarge => (
@@ -264,7 +270,9 @@ impl Failure {
     /// Who is at fault.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Configuration(_) | Self::NotInvocable(_) => Fault::Configuration,
+            Self::Configuration(_) | Self::NotInvocable(_) | Self::NotServed => {
+                Fault::Configuration
+            }
             Self::Unreachable(_)
             | Self::NetworkError(_)
             | Self::NotNow(_)
@@ -318,6 +326,12 @@ mod tests {
             426,
             UPGRADE,
             "BadRequestException",
+        );
+        check(
+            &Failure::NotServed,
+            501,
+            NOT_SERVED,
+            "NotImplementedException",
         );
         check(
             &Failure::UriTooLong,
@@ -501,6 +515,7 @@ mod tests {
         check_class(&F::Forbidden("x"), "ACCESS_DENIED", Fault::Caller, false);
         check_class(&F::NoRoute, "ACCESS_DENIED", Fault::Caller, false);
         check_class(&F::UpgradeRequired, "DEFAULT_4XX", Fault::Caller, false);
+        check_class(&F::NotServed, "DEFAULT_5XX", Fault::Configuration, false);
         check_class(&F::BadRequest("x"), "DEFAULT_4XX", Fault::Caller, false);
         check_class(&F::RequestTimeout, "DEFAULT_4XX", Fault::Caller, false);
         check_class(&F::MessageTooComplex, "DEFAULT_4XX", Fault::Caller, false);

@@ -1,14 +1,15 @@
 //! Wiregate: sockets, clients, clocks and listeners around `gateway-core`'s decisions.
 //!
 //! Floors, from the ground: `env`, `codec`, `config` and `observe`; then the adapters `integration`, `node` and
-//! `respond`; then `pipeline`; then the front doors `websocket`, `callback` and `management`; on top `listen`, `app`
-//! and `cli`. A floor uses those below it, never above; `tests/floors.rs` keeps it so.
+//! `respond`; then `pipeline`; then the front doors `websocket`, `callback`, `control` and `management`; on top `listen`,
+//! `app` and `cli`. A floor uses those below it, never above; `tests/floors.rs` keeps it so.
 
 pub mod app;
 pub mod callback;
 pub mod cli;
 pub mod codec;
 pub mod config;
+pub mod control;
 pub mod env;
 pub mod integration;
 pub mod listen;

@@ -14,7 +14,7 @@ const LEVELS: [(&str, &[&str]); 8] = [
     ("floor 3, the walk", &["pipeline"]),
     (
         "floor 4, front doors",
-        &["websocket", "callback", "management"],
+        &["websocket", "callback", "control", "management"],
     ),
     ("floor 5, listeners", &["listen"]),
     ("floor 5, wiring", &["app"]),

@@ -108,6 +108,11 @@ impl Account {
             .map(|(name, domain)| (name.as_str(), domain))
     }
 
+    /// When an API was created, as its document says it.
+    pub fn created_date(&self, api_id: &str) -> Option<&str> {
+        text(&self.apis.get(api_id)?.api, "createdDate")
+    }
+
     /// Adds or replaces an API that a file describes.
     pub fn place_api(&mut self, api: ApiDocuments) {
         let id = text(&api.api, "apiId").unwrap_or_default().to_owned();

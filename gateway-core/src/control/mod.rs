@@ -30,4 +30,4 @@ pub use describe::{describe, describe_domain};
 pub use error::ControlError;
 pub use kind::Kind;
 pub use request::{Answer, Request, answer};
-pub use resources::resources;
+pub use resources::{domains, resources};

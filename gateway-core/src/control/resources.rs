@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::account::{ApiDocuments, Deployment, Document, Item, text};
+use super::account::{Account, ApiDocuments, Deployment, Document, Item, text};
 use super::kind::protocol_of;
+use crate::address::{ApiMapping, Domain};
 use crate::resource::{
     Api, Authorizer, Integration, IntegrationResponse, IntegrationType, Limits,
     ParameterConstraints, Preset, Route, RouteResponse, RouteSettings, Stage,
@@ -27,6 +28,23 @@ pub fn resources(documents: &ApiDocuments, stage_name: &str, preset: Preset) -> 
         .and_then(|tags| tags.get(PRESET_TAG));
     let preset = tag.and_then(value).unwrap_or(preset);
     Some(api(deployment, stage, preset))
+}
+
+/// The custom domain names with what they show, for [`crate::address::Directory`].
+pub fn domains(account: &Account) -> Vec<Domain> {
+    let shown = account.domain_names().map(|(name, domain)| Domain {
+        domain_name: name.to_owned(),
+        mappings: domain.mappings.values().map(mapping).collect(),
+    });
+    shown.collect()
+}
+
+fn mapping(document: &Document) -> ApiMapping {
+    ApiMapping {
+        api_mapping_key: owned(document, "apiMappingKey").unwrap_or_default(),
+        api_id: text(document, "apiId").unwrap_or_default().into(),
+        stage: text(document, "stage").unwrap_or_default().into(),
+    }
 }
 
 fn api(deployment: &Deployment, stage: &Document, preset: Preset) -> Api {

@@ -27,19 +27,25 @@ pub struct Mistake {
 
 /// Compiles one stage of an API.
 pub fn compile(api: &Api, stage: &Stage) -> Result<LiveStage, Vec<Mistake>> {
+    match compile_deployed(api, stage) {
+        (Some(live), mistakes) if mistakes.is_empty() => Ok(live),
+        (_, mistakes) => Err(mistakes),
+    }
+}
+
+/// Compiles one stage as far as it goes: a route that cannot be served is closed and the others are served, as on AWS, where a
+/// deployment does not look behind its resources. No stage where the API's own expression makes no sense.
+pub fn compile_deployed(api: &Api, stage: &Stage) -> (Option<LiveStage>, Vec<Mistake>) {
     let mut compiler = Compiler {
         stage,
         mistakes: Vec::new(),
         warnings: Vec::new(),
     };
-    let live = compiler.stage(api);
-    match live {
-        Some(live) if compiler.mistakes.is_empty() => Ok(LiveStage {
-            warnings: compiler.warnings,
-            ..live
-        }),
-        _ => Err(compiler.mistakes),
-    }
+    let live = compiler.stage(api).map(|live| LiveStage {
+        warnings: compiler.warnings,
+        ..live
+    });
+    (live, compiler.mistakes)
 }
 
 struct Compiler<'a> {
@@ -64,6 +70,8 @@ impl Compiler<'_> {
                 &["protocolType"],
                 "HTTP APIs are not served yet; only WEBSOCKET",
             );
+            let unused = SelectionExpression::parse(Api::DEFAULT_ROUTE_SELECTION, Kind::Route);
+            return Some(self.empty(api, unused.ok()?));
         }
         let route_selection = self.expression(
             &["routeSelectionExpression"],
@@ -100,18 +108,29 @@ impl Compiler<'_> {
             routes.push(live);
         }
         Some(LiveStage {
+            routes,
+            integrations,
+            by_key,
+            ..self.empty(api, route_selection?)
+        })
+    }
+
+    /// A stage without routes.
+    fn empty(&self, api: &Api, route_selection: SelectionExpression) -> LiveStage {
+        LiveStage {
             warnings: Vec::new(),
             api_id: api.api_id.as_str().into(),
             stage_name: self.stage.stage_name.as_str().into(),
+            protocol_type: api.protocol_type,
             limits: api.limits.clone(),
             allowed_origins: api.allowed_origins.clone(),
             disable_execute_api_endpoint: api.disable_execute_api_endpoint,
             stage_variables: self.stage.stage_variables.clone(),
-            routes,
-            integrations,
-            route_selection: route_selection?,
-            by_key,
-        })
+            routes: Vec::new(),
+            integrations: Vec::new(),
+            route_selection,
+            by_key: HashMap::new(),
+        }
     }
 
     fn route(
@@ -122,6 +141,8 @@ impl Compiler<'_> {
         integrations: &HashMap<&str, Arc<LiveIntegration>>,
     ) -> LiveRoute {
         let key = route.route_key.as_str();
+        let before = self.mistakes.len();
+        let mut broken = None;
         let at = |member: &'static str| ["routes", key, member];
         if key.starts_with('$') && !["$connect", "$disconnect", "$default"].contains(&key) {
             self.wrong(
@@ -141,7 +162,11 @@ impl Compiler<'_> {
             if !known {
                 self.wrong(&at("target"), format!("there is no integration '{id}'"));
             }
-            integrations.get(id).cloned()
+            let integration = integrations.get(id).cloned();
+            if integration.is_none() {
+                broken = Some(format!("its integration '{id}' cannot be called"));
+            }
+            integration
         });
         if let Some(expression) = &route.route_response_selection_expression {
             self.expression(
@@ -179,10 +204,13 @@ impl Compiler<'_> {
         let burst = settings
             .throttling_burst_limit
             .or(defaults.throttling_burst_limit);
+        let not_built = unenforced(route).map(|setting| format!("{setting} is not enforced yet"));
+        let wrong = self.mistakes.get(before).map(|first| first.message.clone());
+        let closed = not_built.or(broken).or(wrong);
         LiveRoute {
             index,
             route_key: key.into(),
-            unenforced: unenforced(route),
+            closed: closed.map(Into::into),
             two_way: route
                 .route_responses
                 .iter()

@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use crate::expression::{ResponseKey, SelectionExpression};
 use crate::lambda_arn::LambdaTarget;
-use crate::resource::{ContentHandling, HttpVersion, Limits};
+use crate::resource::{ContentHandling, HttpVersion, Limits, ProtocolType};
 
-pub use compile::{Mistake, compile};
+pub use compile::{Mistake, compile, compile_deployed};
 pub use parameter::{Parameter, Parameters, Source, Target, Valued};
 pub use templates::{Rendered, Templates, mock_status};
 pub use uri::UriTemplate;
@@ -34,6 +34,8 @@ pub struct LiveStage {
     pub api_id: Arc<str>,
     /// The stage's name.
     pub stage_name: Arc<str>,
+    /// HTTP APIs are known and not served yet.
+    pub protocol_type: ProtocolType,
     /// Sizes, times and rates.
     pub limits: Limits,
     /// Exact origins that may connect; `None` allows all.
@@ -59,8 +61,8 @@ pub struct LiveRoute {
     pub index: usize,
     /// `RouteKey`.
     pub route_key: Box<str>,
-    /// What it asks for that is not built: such a route answers 500 rather than let anyone through.
-    pub unenforced: Option<&'static str>,
+    /// Why nobody gets through: it asks for what is not built, or what it calls cannot be called. Such a route answers 500.
+    pub closed: Option<Box<str>>,
     /// The backend's body goes back to the client.
     pub two_way: bool,
     /// `None` calls nothing.

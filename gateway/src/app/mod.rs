@@ -1,10 +1,12 @@
 //! Builds every part from the configuration: the only place where they all meet.
 
+mod control;
 mod deploy;
+mod deployer;
 mod membership;
 mod process;
 mod reload;
 mod workers;
 
-pub use deploy::{Addresses, Deployment, compile_all};
+pub use deploy::{Addresses, Compiled, Deployment, compile_all};
 pub use process::{EXIT_CONFIG, EXIT_UNAVAILABLE, run};

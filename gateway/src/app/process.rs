@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use gateway_core::control::Account;
 use gateway_core::id::NodeId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::control;
 use super::deploy::{Addresses, compile_all};
+use super::deployer::Deployer;
 use super::membership::Membership;
 use super::reload::Reloader;
 use super::workers::{self, Listeners, Shared};
@@ -99,7 +102,7 @@ impl Process {
             eprintln!("wiregate: {why}");
             ExitCode::from(EXIT_CONFIG)
         })?;
-        compile_all(&loaded, planned).map_err(|mistakes| {
+        compile_all(&loaded, &Account::default(), planned).map_err(|mistakes| {
             eprintln!("{}", ConfigErrors::from(mistakes));
             ExitCode::from(EXIT_CONFIG)
         })?;
@@ -125,11 +128,6 @@ impl Process {
             }
             None => (None, Vec::new()),
         };
-        let deployment = compile_all(&loaded, addresses).map_err(|mistakes| {
-            eprintln!("{}", ConfigErrors::from(mistakes));
-            ExitCode::from(EXIT_CONFIG)
-        })?;
-
         let stages = Arc::new(Stages::default());
         let access = match server.log.access {
             crate::config::AccessLog::Off => AccessLog::Off,
@@ -139,8 +137,18 @@ impl Process {
         let (places, reserved) = places();
         let observe = Arc::new(Observe::new(access));
         let mut warnings = loaded.warnings.clone();
-        warnings.extend(deployment.warnings.iter().cloned());
-        deployment.deploy(&stages, &observe.metrics);
+        let started = Deployer::start(
+            addresses,
+            Arc::clone(&stages),
+            Arc::clone(&observe),
+            loaded.clone(),
+        );
+        let (deployer, more) = started.map_err(|mistakes| {
+            eprintln!("{mistakes}");
+            ExitCode::from(EXIT_CONFIG)
+        })?;
+        warnings.extend(more);
+        let deployer = Arc::new(deployer);
         let tls = Arc::new(TlsOffer::default());
         tls.set(server.tls.as_ref());
         let membership = match &server.store {
@@ -150,6 +158,8 @@ impl Process {
                 Some(joining.await.map_err(|why| unavailable(&why))?)
             }
         };
+        let opened = control::open(&loaded, &deployer, addresses.public);
+        let control = opened.await.map_err(|why| unavailable(&why))?;
         let node = match &membership {
             Some(membership) => Arc::clone(&membership.node),
             None => Arc::new(Node::new(NodeId(env::random()), Registry::default(), None)),
@@ -164,8 +174,9 @@ impl Process {
             link: membership
                 .as_ref()
                 .map(|membership| membership.link.clone()),
-            stages: Arc::clone(&stages),
-            observe: Arc::clone(&observe),
+            stages,
+            control: Arc::clone(&control),
+            observe,
             drain: Arc::default(),
             owed: Arc::new(Owed::new(server.max_owed_disconnects as usize)),
             closing: Arc::default(),
@@ -191,12 +202,15 @@ impl Process {
         let threads = spawn_all(&shared, public, management, node_listeners, &stopped)
             .map_err(|error| unavailable(&format!("a worker thread cannot start: {error}")))?;
         announce(&shared, nodes, &warnings, places);
+        if membership.is_some() {
+            // Other nodes change APIs too. It ends with the runtime.
+            tokio::spawn(Arc::clone(&control).follow());
+        }
         let reloader = Reloader {
             file,
             overrides,
-            addresses,
-            stages,
-            observe,
+            deployer,
+            control,
             tls,
             loaded,
         };
@@ -223,8 +237,8 @@ impl Process {
             tokio::select! {
                 _ = self.signals.terminate.recv() => break,
                 _ = self.signals.interrupt.recv() => break,
-                _ = self.signals.hangup.recv() => self.reloader.reload("SIGHUP"),
-                () = changed => self.reloader.reload("a file changed"),
+                _ = self.signals.hangup.recv() => self.reloader.reload("SIGHUP").await,
+                () = changed => self.reloader.reload("a file changed").await,
             }
             let files = self.reloader.files();
             if files != watched {

@@ -5,20 +5,19 @@ use std::sync::Arc;
 
 use gateway_core::resource::Preset;
 
-use super::deploy::{Addresses, compile_all};
+use super::control;
+use super::deployer::Deployer;
 use crate::config::{self, Config, ConfigErrors, Loaded, Overrides};
+use crate::control::Control;
 use crate::listen::TlsOffer;
-use crate::node::Stages;
-use crate::observe::Observe;
 
 /// What a reload needs to know.
 #[derive(Debug)]
 pub(super) struct Reloader {
     pub(super) file: Option<PathBuf>,
     pub(super) overrides: Overrides,
-    pub(super) addresses: Addresses,
-    pub(super) stages: Arc<Stages>,
-    pub(super) observe: Arc<Observe>,
+    pub(super) deployer: Arc<Deployer>,
+    pub(super) control: Arc<Control>,
     pub(super) tls: Arc<TlsOffer>,
     /// What is in force.
     pub(super) loaded: Loaded,
@@ -26,9 +25,11 @@ pub(super) struct Reloader {
 
 impl Reloader {
     /// Loads the file again and swaps its APIs in.
-    pub(super) fn reload(&mut self, why: &str) {
+    pub(super) async fn reload(&mut self, why: &str) {
         match self.load() {
             Ok(loaded) => {
+                let (apis, domains) = control::declared(&loaded);
+                self.control.declare(apis, domains).await;
                 if loaded.config.server.tls != self.loaded.config.server.tls {
                     self.tls.set(loaded.config.server.tls.as_ref());
                     tracing::info!("new connections get the new server.tls");
@@ -67,11 +68,10 @@ impl Reloader {
             default_preset: Preset::Open,
         };
         let loaded = config::load(request)?;
-        let deployment = compile_all(&loaded, self.addresses).map_err(ConfigErrors::from)?;
-        for warning in loaded.warnings.iter().chain(&deployment.warnings) {
+        let warnings = self.deployer.load(&loaded)?;
+        for warning in loaded.warnings.iter().chain(&warnings) {
             tracing::warn!("{warning}");
         }
-        deployment.deploy(&self.stages, &self.observe.metrics);
         Ok(loaded)
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::membership::LinkDoor;
 use crate::callback::CallbackDoor;
 use crate::config::{Config, Credential};
+use crate::control::Control;
 use crate::integration::http::{HttpClient, HttpClientConfig, TlsRoots};
 use crate::integration::lambda::{LambdaEndpoint, PathName};
 use crate::integration::{FunctionPlace, Integrations, LambdaEndpoints};
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) node: Arc<Node>,
     pub(super) stages: Arc<Stages>,
+    pub(super) control: Arc<Control>,
     pub(super) observe: Arc<Observe>,
     pub(super) drain: Arc<Drain>,
     pub(super) owed: Arc<Owed>,
@@ -132,6 +134,7 @@ async fn work(
     };
     let management_listener = Arc::new(ManagementListener {
         callback,
+        control: Arc::clone(&shared.control),
         router: management::router(health),
         access: Access {
             listener: shared.management,

@@ -63,7 +63,7 @@ impl CallbackDoor {
 
     /// What is wrong with a request whatever its body: no signature, an unknown key, a wrong time.
     pub fn precheck(&self, request: &CallbackRequest<'_>) -> Result<(), Failure> {
-        match verify(request, &self.credentials) {
+        match verify(request, &self.credentials, sigv4::EXECUTE_API) {
             // The signature covers the body, which is not read yet.
             Err(Failure::Signature {
                 error_type: "InvalidSignatureException",
@@ -79,7 +79,7 @@ impl CallbackDoor {
         signed: bool,
     ) -> Result<Response<Bytes>, Failure> {
         if signed {
-            verify(request, &self.credentials)?;
+            verify(request, &self.credentials, sigv4::EXECUTE_API)?;
         }
         let served = self.stages.load();
         let found = served.directory.resolve(request.host, request.path);
@@ -131,8 +131,12 @@ fn connection_id(encoded: &str) -> Result<ConnectionId, Failure> {
     }
 }
 
-/// Checks the signature of a request against the configured credentials, whatever region its scope names.
-pub fn verify(request: &CallbackRequest<'_>, credentials: &[Credentials]) -> Result<(), Failure> {
+/// Checks the signature of a request to a service against the configured credentials, whatever region its scope names.
+pub fn verify(
+    request: &CallbackRequest<'_>,
+    credentials: &[Credentials],
+    service: &str,
+) -> Result<(), Failure> {
     let find = |key: &str| {
         credentials
             .iter()
@@ -152,7 +156,7 @@ pub fn verify(request: &CallbackRequest<'_>, credentials: &[Credentials]) -> Res
         headers: &headers,
         payload_hash: &hash,
     };
-    sigv4::verify(&signed, &find, env::wall() / 1000, sigv4::EXECUTE_API)
+    sigv4::verify(&signed, &find, env::wall() / 1000, service)
         .map(drop)
         .map_err(|error| Failure::Signature {
             error_type: error.error_type(),

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use gateway_core::control::Account;
 use gateway_core::resource::Preset;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
@@ -133,7 +134,7 @@ fn check(file: &Path) -> ExitCode {
         public: server.listen,
         management: server.management_listen,
     };
-    let deployment = match app::compile_all(&loaded, addresses) {
+    let deployment = match app::compile_all(&loaded, &Account::default(), addresses) {
         Ok(deployment) => deployment,
         Err(mistakes) => return refuse(&ConfigErrors::from(mistakes)),
     };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use gateway_core::address::names_connections;
+use gateway_core::auth::sigv4;
 use gateway_core::failure::Failure;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
@@ -17,6 +18,7 @@ use tower::ServiceExt;
 use super::budget::Budget;
 use super::http1::{read_body, serve};
 use crate::callback::{self, CallbackDoor, CallbackRequest};
+use crate::control::{Control, ControlRequest};
 use crate::management::{Access, Guarded, bearer};
 use crate::node::Drain;
 use crate::observe::Observe;
@@ -27,6 +29,8 @@ use crate::respond;
 pub struct ManagementListener {
     /// `@connections`.
     pub callback: Arc<CallbackDoor>,
+    /// `/v2/…`.
+    pub control: Arc<Control>,
     /// Everything else.
     pub router: Router,
     /// Who may come in.
@@ -75,7 +79,8 @@ impl ManagementListener {
                 return respond::refusal(&failure).map(Full::new);
             }
         };
-        let is_callback = names_connections(path);
+        let is_control = path.starts_with("/v2/");
+        let is_callback = !is_control && names_connections(path);
         let (parts, body) = request.into_parts();
         // Whoever shows a signature must show a right one, also where none is asked for.
         let presented =
@@ -86,7 +91,7 @@ impl ManagementListener {
             .and_then(|value| value.to_str().ok());
         let must_verify =
             guarded == Guarded::IfSigned || presented && authorization.and_then(bearer).is_none();
-        if is_callback || must_verify {
+        if is_callback || is_control || must_verify {
             let body = match read_body(body, self.timeout).await {
                 Ok(body) => body,
                 Err(failure) => return respond::refusal(&failure).map(Full::new),
@@ -99,8 +104,25 @@ impl ManagementListener {
                     .await
                     .map(Full::new);
             }
-            if let Err(failure) = callback::verify(&callback, &self.callback.credentials) {
+            let service = if is_control {
+                sigv4::APIGATEWAY
+            } else {
+                sigv4::EXECUTE_API
+            };
+            if must_verify
+                && let Err(failure) =
+                    callback::verify(&callback, &self.callback.credentials, service)
+            {
                 return respond::refusal(&failure).map(Full::new);
+            }
+            if is_control {
+                let request = ControlRequest {
+                    method: callback.method.as_str(),
+                    path: callback.path,
+                    query: callback.query,
+                    body: callback.body,
+                };
+                return self.control.answer(&request).await.map(Full::new);
             }
             let body = axum::body::Body::from(callback.body.clone());
             return self.route(Request::from_parts(parts, body)).await;

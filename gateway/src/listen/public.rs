@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_core::address::{Rest, names_connections};
 use gateway_core::failure::Failure;
+use gateway_core::resource::ProtocolType;
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -225,6 +226,12 @@ impl PublicListener {
     fn hint(&self, host: &str, path: &str) -> Response<Full<Bytes>> {
         let served = self.callback.stages.load();
         let found = served.directory.resolve(host, path);
+        let slot = found
+            .as_ref()
+            .and_then(|found| served.slot(&found.api_id, &found.stage));
+        if slot.is_some_and(|slot| slot.load().live.protocol_type == ProtocolType::Http) {
+            return last(respond::refusal(&Failure::NotServed));
+        }
         let is_stage = found.is_some_and(|found| found.rest == Rest::Stage);
         if !is_stage && !served.directory.knows(host) {
             return last(respond::refusal(&Failure::Forbidden(

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use gateway_core::address::Directory;
 use gateway_core::limit::Bucket;
 use gateway_core::live::{LiveRoute, LiveStage};
+use gateway_core::resource::Api;
 use tokio::sync::Semaphore;
 
 use super::rates::AddressRates;
@@ -23,6 +24,8 @@ pub struct Deployed {
     pub callback_url: String,
     /// What its routes are counted on.
     pub meters: StageMeters,
+    /// What it was compiled from, with this stage alone.
+    source: Option<Arc<Api>>,
     in_flight: Vec<Arc<Semaphore>>,
     throttles: Vec<Option<Mutex<Bucket>>>,
     connects: Option<Mutex<Bucket>>,
@@ -56,11 +59,27 @@ impl Deployed {
             live,
             callback_url,
             meters,
+            source: None,
             in_flight,
             throttles,
             connects,
             addresses,
         }
+    }
+
+    /// Says what it was compiled from: a later deployment of the same changes nothing, its counters least of all.
+    #[must_use]
+    pub fn made_of(self, source: Arc<Api>) -> Self {
+        Self {
+            source: Some(source),
+            ..self
+        }
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.source.is_some()
+            && self.source == other.source
+            && self.callback_url == other.callback_url
     }
 
     /// The permits for calls to an integration.
@@ -140,7 +159,7 @@ impl Stages {
         self.served.load_full()
     }
 
-    /// Swaps everything in. Connections of a stage that is still there see its new deployment with their next
+    /// Swaps everything in; what did not change goes on with its counters. Connections of a stage that is still there see its new deployment with their next
     /// message; those of a stage that is gone keep the last one until they end.
     pub fn replace(&self, directory: Directory, deployments: Vec<Deployed>) {
         let before = self.load();
@@ -149,14 +168,15 @@ impl Stages {
                 Arc::clone(&deployed.live.api_id),
                 Arc::clone(&deployed.live.stage_name),
             );
-            let deployed = Arc::new(deployed);
             let slot = match before.slots.get(&key) {
                 Some(slot) => {
-                    slot.current.store(deployed);
+                    if !deployed.is_same_as(&slot.load()) {
+                        slot.current.store(Arc::new(deployed));
+                    }
                     Arc::clone(slot)
                 }
                 None => Arc::new(StageSlot {
-                    current: ArcSwap::new(deployed),
+                    current: ArcSwap::from_pointee(deployed),
                 }),
             };
             (key, slot)

@@ -135,10 +135,10 @@ impl Pipeline {
             latency: None,
         };
         // What is stored but not built must not open the door.
-        if let Some(setting) = route.unenforced {
+        if let Some(why) = &route.closed {
+            let route = &route.route_key;
             return refused(Failure::Configuration(format!(
-                "{setting} of route {} is not enforced yet, so the route is closed",
-                route.route_key
+                "route {route} is closed: {why}"
             )));
         }
         // The end of a connection is told whatever the rates say: AWS loses throttled $disconnects, we do not.

@@ -10,6 +10,7 @@ use gateway_core::call::{self, Call, Connection, Event, Handshake};
 use gateway_core::failure::Failure;
 use gateway_core::id::{ConnectionId, RequestId};
 use gateway_core::mapping::Outcome;
+use gateway_core::resource::ProtocolType;
 use gateway_core::session::CloseCause;
 use http::Response;
 use http::header::{HeaderName, HeaderValue};
@@ -194,6 +195,9 @@ impl WebSocketDoor {
             .slot(&found.api_id, &found.stage)
             .ok_or(Failure::Forbidden("no API and stage at this address"))?;
         let deployed = slot.load();
+        if deployed.live.protocol_type == ProtocolType::Http {
+            return Err(Failure::NotServed);
+        }
         if let Some(allowed) = &deployed.live.allowed_origins {
             let origin = head.header("origin");
             if head.all("origin").count() > 1

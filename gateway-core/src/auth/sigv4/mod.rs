@@ -25,6 +25,8 @@ use claim::{Claim, Form};
 
 /// The service name that signatures for `@connections` and for AWS_IAM handshakes carry.
 pub const EXECUTE_API: &str = "execute-api";
+/// The service that control plane requests are signed for.
+pub const APIGATEWAY: &str = "apigateway";
 
 /// How far a caller's clock may be off, in seconds. API Gateway: 5 minutes.
 pub const CLOCK_SKEW: u64 = 5 * 60;

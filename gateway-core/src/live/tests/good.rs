@@ -1,10 +1,10 @@
 //! What a good API becomes.
 
 use crate::live::fixture::{api, live, proxy, stage, two_way};
-use crate::live::{LiveBackend, LiveRoute, LiveStage};
+use crate::live::{LiveBackend, LiveRoute, LiveStage, compile_deployed};
 use crate::resource::{
-    Api, AuthorizationType, Integration, IntegrationType, ParameterConstraints, Preset, Route,
-    RouteSettings,
+    Api, AuthorizationType, Integration, IntegrationType, ParameterConstraints, Preset,
+    ProtocolType, Route, RouteSettings,
 };
 
 /// The first route of an API with one change.
@@ -127,7 +127,10 @@ fn throttles_are_the_routes_own_then_the_stages_then_awss() {
 #[test]
 fn what_is_not_built_is_named() {
     let check = |change: fn(&mut Route), expected| {
-        assert_eq!(route(|api| change(&mut api.routes[0])).unenforced, expected);
+        let expected: Option<&str> = expected;
+        let expected = expected.map(|setting| format!("{setting} is not enforced yet"));
+        let closed = route(|api| change(&mut api.routes[0])).closed.clone();
+        assert_eq!(closed.as_deref(), expected.as_deref());
     };
     check(|_| {}, None);
     check(
@@ -233,4 +236,25 @@ fn stage_variables_stand_anywhere_in_a_uri() {
         panic!("this is no function");
     };
     assert!(format!("{target:?}").contains("blue"), "{target:?}");
+}
+
+#[test]
+fn a_deployment_closes_what_cannot_be_served_and_serves_the_rest() {
+    let mut api = api(Preset::Open, &["good", "bad"], proxy());
+    let mut aws = Integration::new("aws", IntegrationType::Aws);
+    aws.integration_uri = Some("arn:aws:apigateway:us-east-1:sqs:path/1/queue".to_owned());
+    api.integrations.push(aws);
+    api.routes[1].target = Some("aws".to_owned());
+    let (live, mistakes) = compile_deployed(&api, &stage());
+    let live = live.unwrap();
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    assert_eq!(live.routes[0].closed, None);
+    let closed = live.routes[1].closed.as_deref();
+    assert_eq!(closed, Some("its integration 'aws' cannot be called"));
+    assert!(live.routes[1].integration.is_none());
+
+    api.protocol_type = ProtocolType::Http;
+    let (live, mistakes) = compile_deployed(&api, &stage());
+    assert!(live.unwrap().routes.is_empty());
+    assert_eq!(mistakes.len(), 1);
 }

@@ -1,0 +1,294 @@
+//! Front door of those who configure: AWS's `apigatewayv2` API, and the documents that it changes.
+//!
+//! What is asked is decided by [`gateway_core::control`] on a copy of the account. The change is stored first, then served,
+//! then answered: nobody is told of what a crash could take back.
+
+mod held;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use connection_store::{Change, Committed, DiskDocuments, DocumentError, DocumentStore};
+use gateway_core::context::iso_time;
+use gateway_core::control::{
+    Account, Answer, ApiDocuments, Context, ControlError, DomainDocuments, Request, answer,
+};
+use gateway_core::resource::ProtocolType;
+use http::{HeaderName, HeaderValue, Response};
+use tokio::sync::Mutex;
+
+use self::held::Held;
+use crate::env;
+use crate::respond;
+
+/// How often the store is asked for what other nodes changed.
+const LOOK: Duration = Duration::from_millis(400);
+/// Changes of others that one change may meet before it is given up.
+const ATTEMPTS: usize = 16;
+
+/// Serves an account: compiles its stages and swaps them in.
+pub type Deploy = Box<dyn Fn(&Account) + Send + Sync>;
+/// The `apiEndpoint` of an API.
+pub type Endpoint = Box<dyn Fn(&str, ProtocolType) -> String + Send + Sync>;
+
+/// What every answer needs to know of this gateway.
+pub struct Settings {
+    /// Region of ARNs.
+    pub region: String,
+    /// Account of ARNs, twelve digits.
+    pub account_id: String,
+    /// Where clients find an API.
+    pub endpoint: Endpoint,
+    /// Brings an account into force.
+    pub deploy: Deploy,
+}
+
+/// A request, with its whole body.
+#[derive(Debug)]
+pub struct ControlRequest<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path before anybody decoded it.
+    pub path: &'a str,
+    /// The query as sent.
+    pub query: &'a str,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// The control plane of this node.
+pub struct Control {
+    settings: Settings,
+    store: Arc<dyn DocumentStore>,
+    /// What is served now; reading takes no lock.
+    account: ArcSwap<Account>,
+    /// What the store and this node's disk hold. Whoever changes anything has it.
+    held: Mutex<Held>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+/// Why a change was not made.
+enum Refused {
+    Rule(ControlError),
+    Store(DocumentError),
+    Busy,
+}
+
+impl Control {
+    /// Takes over what the store holds, and serves it. `copy` is this node's own copy on disk, where the store is elsewhere;
+    /// what it holds is published where the store knows less.
+    pub async fn open(
+        settings: Settings,
+        store: Arc<dyn DocumentStore>,
+        copy: Option<(DiskDocuments, connection_store::Documents)>,
+    ) -> Result<Self, DocumentError> {
+        let control = Self {
+            settings,
+            store,
+            account: ArcSwap::default(),
+            held: Mutex::new(Held::default()),
+        };
+        {
+            let mut held = control.held.lock().await;
+            if let Some((disk, documents)) = copy {
+                held.take(documents);
+                held.keep_on(disk);
+            }
+            control.catch_up(&mut held).await?;
+            control.account.store(Arc::new(held.account()));
+        }
+        Ok(control)
+    }
+
+    /// What is served now.
+    pub fn account(&self) -> Arc<Account> {
+        self.account.load_full()
+    }
+
+    /// Lays what files declare beside what the control plane created.
+    pub async fn declare(&self, apis: Vec<ApiDocuments>, domains: Vec<DomainDocuments>) {
+        let _held = self.held.lock().await;
+        let mut account = self.account().without_files();
+        apis.into_iter().for_each(|api| account.place_api(api));
+        domains
+            .into_iter()
+            .for_each(|domain| account.place_domain_name(domain));
+        self.serve(account);
+    }
+
+    /// Answers one request of `apigatewayv2`.
+    pub async fn answer(&self, request: &ControlRequest<'_>) -> Response<Bytes> {
+        let answered = match request.method {
+            "GET" => self
+                .run(&mut (*self.account()).clone(), request)
+                .map_err(Refused::Rule),
+            _ => self.change(request).await,
+        };
+        match answered {
+            Ok(answer) => response(answer.status, answer.body.as_ref(), None),
+            Err(Refused::Rule(error)) => refusal(error.status(), error.shape(), &error.to_string()),
+            Err(Refused::Busy) => {
+                let message = "Unable to complete operation due to concurrent modification. Please try again later.";
+                refusal(409, "ConflictException", message)
+            }
+            Err(Refused::Store(error)) => {
+                tracing::error!("a change of the control plane was not made: {error}");
+                let message = format!("The change was not made: {error}");
+                refusal(503, "ServiceUnavailableException", &message)
+            }
+        }
+    }
+
+    /// Follows what other nodes change, for ever.
+    pub async fn follow(self: Arc<Self>) {
+        let mut failed = false;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let mut held = self.held.lock().await;
+            match self.catch_up(&mut held).await {
+                Ok(()) => failed = false,
+                Err(error) if !std::mem::replace(&mut failed, true) => {
+                    tracing::warn!("changes that other nodes make to APIs are not seen: {error}");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn change(&self, request: &ControlRequest<'_>) -> Result<Answer, Refused> {
+        let mut held = self.held.lock().await;
+        for _ in 0..ATTEMPTS {
+            let before = self.account();
+            let mut after = (*before).clone();
+            let answer = self.run(&mut after, request).map_err(Refused::Rule)?;
+            let changes: Vec<Change> = after
+                .changes_since(&before)
+                .into_iter()
+                .map(|(key, text)| (key, text.map(Into::into)))
+                .collect();
+            if changes.is_empty() {
+                return Ok(answer);
+            }
+            match self.store.commit(held.revision(), &changes).await {
+                Ok(Committed::At(revision)) => {
+                    held.committed(revision, changes).await;
+                    self.serve(after);
+                    return Ok(answer);
+                }
+                Ok(Committed::Behind) => self.catch_up(&mut held).await.map_err(Refused::Store)?,
+                Err(error) => {
+                    // The answer was lost, and perhaps nothing else: what the store holds now tells.
+                    if self.catch_up(&mut held).await.is_ok() && held.holds(&changes) {
+                        return Ok(answer);
+                    }
+                    return Err(Refused::Store(error));
+                }
+            }
+        }
+        Err(Refused::Busy)
+    }
+
+    fn run(
+        &self,
+        account: &mut Account,
+        request: &ControlRequest<'_>,
+    ) -> Result<Answer, ControlError> {
+        let request = Request {
+            method: request.method,
+            path: request.path,
+            query: request.query,
+            body: &request.body,
+        };
+        let mut context = Context {
+            now: now(),
+            region: &self.settings.region,
+            account_id: &self.settings.account_id,
+            new_id: &mut new_id,
+            endpoint: &self.settings.endpoint,
+        };
+        answer(account, &request, &mut context)
+    }
+
+    /// Takes over what others committed; publishes what this node has where the store lost it.
+    async fn catch_up(&self, held: &mut Held) -> Result<(), DocumentError> {
+        let news = self.store.changes_after(held.revision()).await?;
+        if news.revision < held.revision() {
+            let restored = self.store.restore(&held.documents()).await?;
+            if restored {
+                tracing::warn!(
+                    revision = held.revision(),
+                    "the store had lost what configures the APIs: published again"
+                );
+            }
+            return Ok(());
+        }
+        if news.revision == held.revision() {
+            return Ok(());
+        }
+        let mut account = (*self.account()).clone();
+        for changed in &news.changed {
+            if let Err(why) = account.take_stored(&changed.key, changed.text.as_deref()) {
+                tracing::error!(
+                    "what the store holds under {} is none of ours and is passed over: {why}",
+                    changed.key
+                );
+            }
+        }
+        held.adopt(news).await;
+        self.serve(account);
+        Ok(())
+    }
+
+    fn serve(&self, account: Account) {
+        let account = Arc::new(account);
+        self.account.store(Arc::clone(&account));
+        (self.settings.deploy)(&account);
+    }
+}
+
+/// The time as documents write it: whole seconds.
+pub fn now() -> String {
+    let time = iso_time(env::wall());
+    time.split_once('.')
+        .map_or(time.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+fn new_id(length: usize) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
+    let random: [u8; 16] = env::random();
+    random
+        .iter()
+        .cycle()
+        .take(length)
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .collect()
+}
+
+fn refusal(status: u16, shape: &'static str, message: &str) -> Response<Bytes> {
+    let body = serde_json::json!({ "message": message });
+    response(status, Some(&body), Some(shape))
+}
+
+fn response(
+    status: u16,
+    body: Option<&serde_json::Value>,
+    shape: Option<&'static str>,
+) -> Response<Bytes> {
+    let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
+    let mut response = respond::response(status, body);
+    if let Some(shape) = shape {
+        let name = HeaderName::from_static("x-amzn-errortype");
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(shape));
+    }
+    respond::identify(&mut response);
+    response
+}
