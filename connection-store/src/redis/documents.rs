@@ -55,6 +55,15 @@ struct Found {
     text: Text,
 }
 
+/// What texts were that were read after they were listed.
+enum Fetched {
+    AsListed,
+    /// Some were changed meanwhile.
+    Changed,
+    /// All were lost or restored meanwhile.
+    OfAnotherPast,
+}
+
 enum Text {
     Is(Option<Arc<str>>),
     /// There was no room for it.
@@ -113,37 +122,40 @@ impl RedisDocuments {
         })
     }
 
-    /// Reads texts for which there was no room, and says whether each was still of its revision.
+    /// Reads texts for which there was no room, and says what they were.
     async fn fetch(
         &self,
         mut wanted: &[(String, u64)],
+        era: &[u8],
         known: &mut BTreeMap<String, (u64, Option<Arc<str>>)>,
-    ) -> Result<bool, StoreError> {
-        let mut all_there = true;
+    ) -> Result<Fetched, StoreError> {
+        let mut fetched = Fetched::AsListed;
         while !wanted.is_empty() {
             let asked = wanted.len().min(MOST_IN_A_PIECE);
-            let step = Step::on([keys::DOCS, keys::AT].map(str::to_owned))
+            let step = Step::on([keys::DOCS, keys::AT, keys::ERA].map(str::to_owned))
                 .with_number(PIECE as u64)
                 .with_all(wanted[..asked].iter().map(|(key, _)| key.clone().into()));
             let answer: Vec<Vec<u8>> = self.run(&TEXTS, step).await?;
-            let told = answer.len() / 3;
-            if !(1..=asked).contains(&told) || !answer.len().is_multiple_of(3) {
-                return Err(StoreError::Corrupt(format!(
-                    "{} values for {asked} documents",
-                    answer.len()
-                )));
+            let (now, texts) = answer.split_first().unwrap_or((const { &Vec::new() }, &[]));
+            if now != era {
+                return Ok(Fetched::OfAnotherPast);
             }
-            for ((key, revision), entry) in wanted.iter().zip(answer.chunks(3)) {
+            let told = texts.len() / 3;
+            if !(1..=asked).contains(&told) || !texts.len().is_multiple_of(3) {
+                let why = format!("{} values for {asked} documents", answer.len());
+                return Err(StoreError::Corrupt(why));
+            }
+            for ((key, revision), entry) in wanted.iter().zip(texts.chunks(3)) {
                 if at_of(&entry[0])? == *revision {
                     let text = read(&entry[1], &entry[2])?;
                     known.insert(key.clone(), (*revision, text));
                 } else {
-                    all_there = false;
+                    fetched = Fetched::Changed;
                 }
             }
             wanted = &wanted[told..];
         }
-        Ok(all_there)
+        Ok(fetched)
     }
 
     /// One state, or `None` where data were lost or restored while it was read.
@@ -175,9 +187,11 @@ impl RedisDocuments {
                     Text::Later => later.push((key, revision)),
                 }
             }
-            // What changed while the rest was read is among what changed after this revision.
-            if self.fetch(&later, &mut known).await? {
-                break;
+            match self.fetch(&later, &listed.era, &mut known).await? {
+                Fetched::AsListed => break,
+                // That is among what changed after this revision.
+                Fetched::Changed => {}
+                Fetched::OfAnotherPast => return Ok(None),
             }
         }
         let changed = known.into_iter().map(|(key, (revision, text))| Versioned {

@@ -1,6 +1,7 @@
 -- Texts of documents, as many as there is room for, the first in any case.
--- KEYS: docs, at. ARGV: bytes at most, then a key each. Returns {revision of its change or '0', 'text' | 'gone', text, ...}.
-local answer = {}
+-- KEYS: docs, at, era. ARGV: bytes at most, then a key each.
+-- Returns {era, revision of its change or '0', 'text' | 'gone', text, ...}.
+local answer = {redis.call('GET', KEYS[3]) or ''}
 local room = tonumber(ARGV[1])
 for i = 2, #ARGV do
   local text = redis.call('HGET', KEYS[1], ARGV[i])

@@ -1,11 +1,13 @@
 //! The documents on real servers: the contract on every topology, and what comes of servers that lose or refuse.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connection_store::contract::documents;
 use connection_store::{
     Change, Committed, DocumentError, DocumentStore, Documents, RedisDocuments, StoreError,
+    Versioned,
 };
 
 use crate::contract::RIGHTS;
@@ -186,6 +188,49 @@ async fn a_state_that_is_read_in_pieces_while_it_changes_is_one() {
             }
             assert_eq!(documents.changed.len(), if seen == 0 { 0 } else { 12 });
         }
+    };
+    tokio::join!(write, read);
+}
+
+#[tokio::test]
+async fn a_state_that_is_read_in_pieces_while_another_is_restored_is_one() {
+    let server = Server::start();
+    let (writer, reader) = (plain(&server), plain(&server));
+    // They differ in all texts, and only the last key's revision tells.
+    let copy = |name: &str, last: u64| {
+        let entry = |revision| Versioned {
+            key: format!("k{revision}"),
+            revision,
+            text: Some(format!("{name} {}", "x".repeat(400_000)).into()),
+        };
+        Documents {
+            revision: last,
+            changed: (1..10).chain([last]).map(entry).collect(),
+        }
+    };
+    let (one, other) = (copy("one", 10), copy("other", 20));
+    let done = Cell::new(false);
+    let write = async {
+        for _ in 0..12 {
+            let () = server.command(&["FLUSHALL"]);
+            for copy in [&one, &other] {
+                assert_eq!(writer.restore(copy).await, Ok(true));
+            }
+        }
+        done.set(true);
+    };
+    let read = async {
+        let mut seen = [0; 3];
+        while !done.get() {
+            let found = match reader.changes_after(0).await {
+                Err(DocumentError::Store(StoreError::Unavailable(_))) => continue,
+                found => found.expect("reads"),
+            };
+            let which = [&Documents::default(), &one, &other];
+            let which = which.iter().position(|state| **state == found);
+            seen[which.unwrap_or_else(|| panic!("a mixture at {}", found.revision))] += 1;
+        }
+        assert!(seen.iter().sum::<u32>() > 3, "{seen:?}");
     };
     tokio::join!(write, read);
 }
