@@ -15,7 +15,8 @@ use crate::resource::ProtocolType;
 pub type Document = Map<String, Value>;
 
 /// The resources of one account in one region.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Account {
     pub(super) apis: BTreeMap<String, Arc<ApiDocuments>>,
     pub(super) domain_names: BTreeMap<String, Arc<DomainDocuments>>,
@@ -125,6 +126,31 @@ impl Account {
             .unwrap_or_default()
             .to_owned();
         self.domain_names.insert(name, Arc::new(domain));
+    }
+
+    /// The APIs of these ids, with the domain names that show one of them; everything where no id is named. Fails with the
+    /// first id that is not there.
+    pub fn only(&self, ids: &[String]) -> Result<Self, String> {
+        if ids.is_empty() {
+            return Ok(self.clone());
+        }
+        if let Some(unknown) = ids.iter().find(|id| !self.apis.contains_key(*id)) {
+            return Err(unknown.clone());
+        }
+        let is_one = |id: &str| ids.iter().any(|wanted| wanted == id);
+        let mut account = self.clone();
+        account.apis.retain(|id, _| is_one(id));
+        account.vpc_links.clear();
+        for domain in account.domain_names.values_mut() {
+            let shows = |mapping: &Document| text(mapping, "apiId").is_some_and(is_one);
+            Arc::make_mut(domain)
+                .mappings
+                .retain(|_, mapping| shows(mapping));
+        }
+        account
+            .domain_names
+            .retain(|_, domain| !domain.mappings.is_empty());
+        Ok(account)
     }
 
     /// Takes out everything that files describe.

@@ -9,6 +9,7 @@ mod crud;
 mod describe;
 mod domain;
 mod error;
+mod export;
 mod kind;
 mod member;
 mod page;
@@ -28,6 +29,7 @@ pub use account::{
 pub use crud::Context;
 pub use describe::{describe, describe_domain};
 pub use error::ControlError;
+pub use export::{Export, to_cloudformation, to_wiregate};
 pub use kind::Kind;
 pub use request::{Answer, Request, answer};
 pub use resources::{domains, resources};

@@ -15,7 +15,7 @@ use crate::resource::{
 };
 
 /// The tag by which an API of the control plane chooses its preset: `open` or `aws`.
-const PRESET_TAG: &str = "wiregate:preset";
+pub(super) const PRESET_TAG: &str = "wiregate:preset";
 
 /// The API as a stage serves it, with that stage alone; `None` while the stage points at no deployment.
 pub fn resources(documents: &ApiDocuments, stage_name: &str, preset: Preset) -> Option<Api> {

@@ -17,7 +17,7 @@ use crate::config::{Config, Loaded, Secret, Store};
 use crate::control::{self, Control, Settings};
 
 /// How long a call to the store may take.
-const CALL: Duration = Duration::from_millis(2_000);
+const CALL: Duration = Duration::from_secs(2);
 /// The folder of the control plane's documents below `server.dataDir`.
 const FOLDER: &str = "control";
 

@@ -3,11 +3,13 @@
 
 mod client;
 mod connections;
+mod export;
 mod nodes;
 mod outbox;
 mod print;
 mod text;
 mod trouble;
+mod yaml;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::connections::Connections;
+use self::export::Export;
 use self::nodes::Nodes;
 use self::outbox::Outbox;
 use self::print::finish;
@@ -49,6 +52,8 @@ enum Command {
     Nodes(Nodes),
     /// List, show and close connections of a running gateway.
     Connections(Connections),
+    /// Write what the control plane holds as a file.
+    Export(Export),
     /// Count, list and replay the $disconnects that lost nodes left untold.
     Outbox(Outbox),
 }
@@ -64,7 +69,7 @@ struct Serve {
     /// Address of the management listener, such as 127.0.0.1:8081.
     #[arg(long, value_name = "ADDR")]
     management_listen: Option<String>,
-    /// Where nodes share what they know: memory.
+    /// Where nodes share what they know: memory, or the URL of a Redis.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Folder for what must outlive the process.
@@ -92,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Check { file } => check(&file),
         Command::Nodes(nodes) => finish(nodes.run()),
         Command::Connections(connections) => finish(connections.run()),
+        Command::Export(export) => finish(export.run()),
         Command::Outbox(outbox) => finish(outbox.run()),
     }
 }

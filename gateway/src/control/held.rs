@@ -101,7 +101,7 @@ impl Held {
                 self.copy = Some(disk);
             }
             Err(error) => {
-                tracing::error!("this node's copy of what configures the APIs is lost: {error}")
+                tracing::error!("this node's copy of what configures the APIs is lost: {error}");
             }
         }
     }

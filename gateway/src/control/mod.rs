@@ -28,6 +28,14 @@ const LOOK: Duration = Duration::from_millis(400);
 /// Changes of others that one change may meet before it is given up.
 const ATTEMPTS: usize = 16;
 
+/// Everything at once, as it is stored: what `wiregate export` reads.
+pub const ACCOUNT: &str = "/wiregate/account";
+
+/// Whether a path is the control plane's.
+pub fn is_control(path: &str) -> bool {
+    path.starts_with("/v2/") || path == ACCOUNT
+}
+
 /// Serves an account: compiles its stages and swaps them in.
 pub type Deploy = Box<dyn Fn(&Account) + Send + Sync>;
 /// The `apiEndpoint` of an API.
@@ -116,15 +124,21 @@ impl Control {
     pub async fn declare(&self, apis: Vec<ApiDocuments>, domains: Vec<DomainDocuments>) {
         let _held = self.held.lock().await;
         let mut account = self.account().without_files();
-        apis.into_iter().for_each(|api| account.place_api(api));
-        domains
-            .into_iter()
-            .for_each(|domain| account.place_domain_name(domain));
+        for api in apis {
+            account.place_api(api);
+        }
+        for domain in domains {
+            account.place_domain_name(domain);
+        }
         self.serve(account);
     }
 
     /// Answers one request of `apigatewayv2`.
     pub async fn answer(&self, request: &ControlRequest<'_>) -> Response<Bytes> {
+        if request.path == ACCOUNT {
+            let account = serde_json::to_value(&*self.account()).unwrap_or_default();
+            return response(200, Some(&account), None);
+        }
         let answered = match request.method {
             "GET" => self
                 .run(&mut (*self.account()).clone(), request)

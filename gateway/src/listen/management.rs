@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use super::budget::Budget;
 use super::http1::{read_body, serve};
 use crate::callback::{self, CallbackDoor, CallbackRequest};
-use crate::control::{Control, ControlRequest};
+use crate::control::{Control, ControlRequest, is_control};
 use crate::management::{Access, Guarded, bearer};
 use crate::node::Drain;
 use crate::observe::Observe;
@@ -79,7 +79,7 @@ impl ManagementListener {
                 return respond::refusal(&failure).map(Full::new);
             }
         };
-        let is_control = path.starts_with("/v2/");
+        let is_control = is_control(path);
         let is_callback = !is_control && names_connections(path);
         let (parts, body) = request.into_parts();
         // Whoever shows a signature must show a right one, also where none is asked for.

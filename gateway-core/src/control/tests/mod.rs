@@ -1,5 +1,6 @@
 //! Requests and their answers, in tables.
 
+mod exports;
 mod patches;
 mod refusals;
 mod walk;
