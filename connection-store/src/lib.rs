@@ -6,6 +6,7 @@
 mod bus;
 mod clock;
 mod documents;
+mod frame;
 mod key;
 mod link;
 mod memory;
@@ -13,6 +14,7 @@ mod outbox;
 mod record;
 mod redis;
 mod roads;
+mod seal;
 mod store;
 mod tasks;
 

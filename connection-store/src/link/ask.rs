@@ -13,10 +13,10 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsConnector;
 
 use super::auth::{Seals, introduce};
-use super::frame::Kind;
 use super::line::{Line, wake};
 use super::wire::{Incoming, Outgoing, broken};
 use super::{Destination, Shared};
+use crate::frame::Kind;
 
 /// How exactly time limits of orders are kept.
 const TICK: Duration = Duration::from_millis(100);

@@ -15,13 +15,11 @@
 use std::io;
 
 use gateway_core::id::NodeId;
-use rustls::crypto::cipher::{AeadKey, Iv, NONCE_LEN};
-use rustls::crypto::ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
-use rustls::quic::PacketKey;
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::key::ClusterKey;
+use crate::seal::{Cipher, TAG};
 
 /// The last byte is the version. Nodes of different versions refuse each other and take the other road.
 const MAGIC: [u8; 8] = *b"wglink\0\x01";
@@ -29,17 +27,10 @@ const NONCE: usize = 32;
 const HELLO: usize = MAGIC.len() + 2 * NodeId::BYTES + NONCE;
 const CHALLENGE: usize = MAGIC.len() + NONCE;
 
-/// Length of the code behind each batch, in bytes.
-pub(super) const TAG: usize = 16;
-
 /// Hides and signs, or checks and reveals, the batches of one direction of one connection. Each counts with its number, so that nothing
 /// can be repeated, left out or turned round; the number itself need not travel.
-///
-/// ChaCha20-Poly1305, in the form in which rustls offers it to QUIC: a code alone would do against forgery, but HMAC-SHA256
-/// in portable code costs many times as much for each byte as the whole of this, and this hides what is pushed as well. Of the
-/// ciphers there it is the one that sets no bound to the number of batches under one key.
 pub(super) struct Seal {
-    key: Box<dyn PacketKey>,
+    cipher: Cipher,
     number: u64,
 }
 
@@ -52,11 +43,8 @@ pub(super) struct Seals {
 impl Seal {
     /// The key must be of this direction of this connection alone.
     fn new(key: [u8; 32]) -> Self {
-        let suite = TLS13_CHACHA20_POLY1305_SHA256.tls13();
-        let algorithm = suite.and_then(|suite| suite.quic);
-        let algorithm = algorithm.expect("ring offers this suite to TLS 1.3 and to QUIC");
         Self {
-            key: algorithm.packet_key(AeadKey::from(key), Iv::new([0; NONCE_LEN])),
+            cipher: Cipher::new(key),
             number: 0,
         }
     }
@@ -70,17 +58,13 @@ impl Seal {
     /// Hides the frames of the next batch, and makes the code that stands behind them.
     pub(super) fn close(&mut self, length: &[u8], frames: &mut [u8]) -> [u8; TAG] {
         let number = self.next();
-        let made = self.key.encrypt_in_place(number, length, frames);
-        let made = made.expect("a batch is far smaller than the cipher's 256 GiB");
-        let mut tag = [0; TAG];
-        tag.copy_from_slice(made.as_ref());
-        tag
+        self.cipher.close(number, length, frames)
     }
 
     /// Reveals the frames, which their code follows: false where this is not the next batch as the other side made it.
     pub(super) fn open(&mut self, length: &[u8], sealed: &mut [u8]) -> bool {
         let number = self.next();
-        self.key.decrypt_in_place(number, length, sealed).is_ok()
+        self.cipher.open(number, length, sealed)
     }
 }
 

@@ -10,10 +10,10 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::frame::{Frames, Kind};
 use super::peer::{Peer, WEIGHT};
 use super::wire::{Outgoing, broken};
 use crate::BusError;
+use crate::frame::{Frames, Kind};
 
 /// Orders that were cancelled stay in the queue until their turn; so many may stand in it.
 const MOST_QUEUED: usize = 64 * 1024;

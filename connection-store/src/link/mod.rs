@@ -2,7 +2,7 @@
 //!
 //! Each thread that asks has its own connection to each node, opened when it is first needed, so that neither an order nor
 //! its answer changes threads on the asking side; the serving side acts on an order in the task that read it. What one turn of the runtime brings
-//! goes in one write. `auth.rs` has the opening, `frame.rs` the bytes, `line.rs` what waits for answers.
+//! goes in one write. `auth.rs` has the opening, `../frame.rs` the bytes, `line.rs` what waits for answers.
 //!
 //! Whoever stands in between, or put a false address where nodes publish theirs, can cut a connection and nothing else: both
 //! sides prove that they know the cluster's secret, and every batch is enciphered and signed, with its place in the sequence, under
@@ -34,7 +34,6 @@ use serve::Strangers;
 
 mod ask;
 mod auth;
-mod frame;
 mod line;
 mod peer;
 mod serve;

@@ -19,10 +19,10 @@ use tokio_rustls::TlsAcceptor;
 use super::Shared;
 use super::ask::QUIET;
 use super::auth::{Seals, welcome};
-use super::frame::{Frames, Kind};
 use super::peer::Peer;
 use super::wire::{Incoming, Outgoing, broken};
 use crate::Inbox;
+use crate::frame::{Frames, Kind};
 
 /// So many connections may be open that have not yet shown that they know the secret. One more ends the oldest of them: who
 /// knows the secret is through in a moment, who only holds a place loses it.

@@ -9,10 +9,11 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::auth::{Seal, TAG};
-use super::frame::{
+use super::auth::Seal;
+use crate::frame::{
     BATCH, Frames, HEAD, Kind, LARGE, LENGTH, batch_length, largest_batch, length, put_head,
 };
+use crate::seal::TAG;
 
 /// What one read may bring. Buffers start with it and go back to it.
 const READ: usize = 8 * 1024;

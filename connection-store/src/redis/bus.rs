@@ -1,8 +1,10 @@
 //! The road through Redis, for nodes that cannot reach each other: pub/sub, sharded on a cluster.
 //!
-//! Each node hears three channels: `wg:{n}:cmd` for orders, `wg:{n}:inbox` for answers, `wg:{n}:probe` for itself. Nothing is stored, so
-//! an order that nobody hears is lost, not late; and what PUBLISH counts proves nothing, so only an answer counts.
+//! Each node hears one channel, `wg:{n}:bus`, for orders, answers and itself. Nothing is stored, so an order that nobody hears is
+//! lost, not late; and what PUBLISH counts proves nothing, so only an answer counts. Both go in batches (`lane.rs`), since what a message
+//! costs here is mostly what each PUBLISH costs, to this process, the other one and Redis.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,19 +19,19 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::client::Redis;
 use super::ear::{Ear, Head, keep};
 use super::endpoint::Topology;
-use super::envelope::{Admission, Correlation, Envelope, Kind, LONGEST, Seal, Taken};
+use super::envelope::{LONGEST, Opened, Pen, SLACK, Sessions};
 use super::keys;
+use super::lane::{Batch, Lane, Message, Put};
 use super::waiting::Waiting;
+use crate::frame::{Frames, Kind};
 use crate::key::ClusterKey;
 use crate::tasks::Tasks;
 use crate::{BusError, Inbox, NodeBus, StoreClock, StoreError};
 
-/// So many answers may wait to be sent; more are dropped, and their callers told that it is unknown.
-const MOST_ANSWERS: usize = 4096;
-/// After Redis did not answer, before it is tried again; twice as long each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// So many answers are sent at once.
-const ANSWERS_AT_ONCE: usize = 128;
+/// After Redis did not answer, before it is tried again: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(200));
+/// So many nodes may be spoken to; idle ones are forgotten when there are so many.
+const MOST_LANES: usize = 4096;
 
 /// What a bus on Redis is made with.
 #[derive(Debug, Clone)]
@@ -51,7 +53,7 @@ pub struct RedisBusSettings {
 pub struct RedisBusCounts {
     /// What came on our channels and was not written by a node of this cluster for this one.
     pub forged: u64,
-    /// Orders that came again.
+    /// Batches of orders and answers that came again.
     pub repeated: u64,
     /// Orders that came after their deadline.
     pub late: u64,
@@ -71,34 +73,29 @@ pub struct RedisBus {
 struct Shared {
     redis: Redis,
     node: NodeId,
+    key: ClusterKey,
     clock: Arc<StoreClock>,
     max_order: usize,
     random: fn() -> [u8; 32],
-    seal: Seal,
     inbox: Arc<dyn Inbox>,
     ear: Ear,
     waiting: Waiting,
-    taken: Mutex<Taken>,
-    /// What was last said to itself.
-    probe: Mutex<Correlation>,
-    answers: mpsc::Sender<Sealed>,
+    sessions: Mutex<Sessions>,
+    lanes: Mutex<HashMap<NodeId, Arc<Lane>>>,
+    /// To itself.
+    own: Lane,
+    /// Lanes on which something waits to be published; each stands in it once at most.
+    calls: mpsc::UnboundedSender<Arc<Lane>>,
     forged: AtomicU64,
     repeated: AtomicU64,
     late: AtomicU64,
     dropped: AtomicU64,
 }
 
-/// An answer that waits to be sent.
-struct Sealed {
-    to: NodeId,
-    deadline: u64,
-    payload: Vec<u8>,
-}
-
 impl RedisBus {
     /// Subscribes, on this runtime, as soon as Redis is there.
     pub fn start(redis: Redis, settings: RedisBusSettings, inbox: Arc<dyn Inbox>) -> Self {
-        let (answers, to_send) = mpsc::channel(MOST_ANSWERS);
+        let (calls, called) = mpsc::unbounded_channel();
         let RedisBusSettings {
             node,
             key,
@@ -106,28 +103,30 @@ impl RedisBus {
             max_order,
             random,
         } = settings;
+        let chance = random();
+        let first = chance.first_chunk().expect("32 bytes begin with 8");
         let shared = Arc::new(Shared {
+            own: Lane::new(node, Pen::new(&key, node, node, random())),
             redis: redis.clone(),
             node,
+            key,
             clock,
             max_order,
             random,
-            seal: Seal::new(&key),
             inbox,
             ear: Ear::new(),
-            waiting: Waiting::default(),
-            taken: Mutex::default(),
-            probe: Mutex::default(),
-            answers,
+            waiting: Waiting::new(u64::from_be_bytes(*first)),
+            sessions: Mutex::default(),
+            lanes: Mutex::default(),
+            calls,
             forged: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
             late: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         });
         let tasks = Tasks::new();
-        let channels = [keys::orders(node), keys::inbox(node), keys::probe(node)];
-        tasks.spawn(keep(redis, channels, Arc::clone(&shared)));
-        tasks.spawn(send_answers(Arc::clone(&shared), to_send));
+        tasks.spawn(keep(redis, keys::bus(node), Arc::clone(&shared)));
+        tasks.spawn(publish(Arc::clone(&shared), called));
         Self { shared, tasks }
     }
 
@@ -164,31 +163,20 @@ impl NodeBus for RedisBus {
         }
         let limit = limit.min(Duration::from_millis(LONGEST));
         let expires = Instant::now() + limit;
-        let correlation = shared.correlation();
-        let (answer, _asked) = shared.waiting.ask(correlation, *to, order.len())?;
-        let envelope = Envelope {
+        let lane = shared.lane(*to).ok_or(BusError::Busy)?;
+        let (answer, asked) = shared.waiting.ask(*to, order.len())?;
+        let order = Message {
             kind: Kind::Order,
-            from: shared.node,
-            correlation,
+            ticket: asked.ticket(),
             deadline: shared.clock.now() + limit.as_millis() as u64,
             body: order,
         };
-        let (channel, payload) = (keys::orders(*to), shared.seal.close(*to, &envelope));
-        let exchange = async {
-            let published = async {
-                shared.publish_order(&channel, &payload).await?;
-                // From here on only the answer counts.
-                std::future::pending::<Result<Bytes, BusError>>().await
-            };
-            tokio::select! {
-                biased;
-                answer = answer => answer.map_err(|_| BusError::Unanswered),
-                failed = published => failed,
-            }
-        };
-        match timeout_at(expires, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => Err(BusError::Unanswered),
+        if lane.put(order) == Put::Call && shared.calls.send(lane).is_err() {
+            return Err(asked.late());
+        }
+        match timeout_at(expires, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(asked.late()),
         }
     }
 
@@ -198,87 +186,122 @@ impl NodeBus for RedisBus {
 }
 
 impl Shared {
-    fn correlation(&self) -> Correlation {
-        let mut correlation = [0; 16];
-        correlation.copy_from_slice(&(self.random)()[..16]);
-        correlation
+    /// The lane to a node; `None` where too many are busy.
+    fn lane(&self, to: NodeId) -> Option<Arc<Lane>> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(&to) {
+            return Some(Arc::clone(lane));
+        }
+        if lanes.len() >= MOST_LANES {
+            // Somebody may hold one and be about to speak.
+            lanes.retain(|_, lane| Arc::strong_count(lane) > 1 || !lane.is_idle());
+        }
+        if lanes.len() >= MOST_LANES {
+            return None;
+        }
+        let pen = Pen::new(&self.key, self.node, to, (self.random)());
+        let lane = Arc::new(Lane::new(to, pen));
+        lanes.insert(to, Arc::clone(&lane));
+        Some(lane)
     }
 
-    /// Publishes an order until Redis says that it did. Where Redis did not answer it may have passed the order on, or not; it is
-    /// the same order when it comes again, and taken once. Fails only where it surely reached nobody.
-    async fn publish_order(&self, channel: &str, payload: &[u8]) -> Result<(), BusError> {
-        let mut pause = FIRST_PAUSE;
+    /// Publishes a batch until Redis says that it did, or nobody waits for any of it. Where Redis did not answer it may have passed
+    /// the batch on, or not; it is the same batch when it comes again, and taken once.
+    async fn publish_batch(&self, channel: &str, batch: &Batch) {
+        let mut pause = PAUSES.0;
         let mut sure = true;
-        loop {
-            match self.redis.publish(channel.as_bytes(), payload).await {
+        while self.clock.now() <= batch.deadline {
+            let published = self.redis.publish(channel.as_bytes(), &batch.payload).await;
+            let why = match published {
                 // A replica or another master may know of subscribers that this server does not.
                 Ok(0) if sure && self.redis.topology() == Topology::Standalone => {
-                    let why = "it hears nothing in Redis".to_owned();
-                    return Err(BusError::Unreachable(why));
+                    "it hears nothing in Redis".to_owned()
                 }
-                Err(StoreError::Refused(why)) if sure => {
-                    return Err(BusError::Unreachable(format!("Redis refuses: {why}")));
-                }
-                Ok(_) | Err(StoreError::Refused(_)) => return Ok(()),
-                Err(StoreError::Unavailable(_) | StoreError::Corrupt(_)) => sure = false,
-            }
-            sleep(pause).await;
-            pause *= 2;
-        }
-    }
-
-    /// Publishes an answer until Redis says that it did, or nobody waits for it any more.
-    async fn publish_answer(&self, answer: Sealed) {
-        let mut pause = FIRST_PAUSE;
-        let channel = keys::inbox(answer.to);
-        while self.clock.now() <= answer.deadline {
-            match self
-                .redis
-                .publish(channel.as_bytes(), &answer.payload)
-                .await
-            {
                 Ok(_) => return,
-                Err(StoreError::Refused(_)) => break,
-                Err(StoreError::Unavailable(_) | StoreError::Corrupt(_)) => {}
+                Err(StoreError::Refused(why)) => format!("Redis refuses: {why}"),
+                Err(StoreError::Unavailable(_) | StoreError::Corrupt(_)) => {
+                    sure = false;
+                    sleep(pause).await;
+                    pause = (2 * pause).min(PAUSES.1);
+                    continue;
+                }
+            };
+            if sure {
+                let error = BusError::Unreachable(why);
+                self.waiting.fail(&batch.orders, &error);
             }
-            sleep(pause).await;
-            pause *= 2;
+            break;
         }
         // Whoever asked is told that it is unknown.
-        count(&self.dropped);
+        self.dropped.fetch_add(batch.answers, Ordering::Relaxed);
     }
 
-    fn act(&self, order: Envelope) {
-        let admission = {
-            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            taken.admit(&order, self.clock.now())
-        };
-        match admission {
-            Admission::Yes => {}
-            Admission::Late => return count(&self.late),
-            Admission::Again => return count(&self.repeated),
-            Admission::Full => return count(&self.dropped),
+    /// Acts on what a node wrote.
+    fn read(&self, from: NodeId, frames: Bytes) {
+        let (mut frames, mut answers) = (Frames::of_large(frames), Vec::new());
+        let mut answering = None;
+        loop {
+            let frame = match frames.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(_) => {
+                    count(&self.dropped);
+                    break;
+                }
+            };
+            match frame.kind {
+                Kind::Answer => answers.push((frame.ticket, frame.body())),
+                Kind::Order => {
+                    let Some((deadline, body)) = frame.order() else {
+                        count(&self.dropped);
+                        continue;
+                    };
+                    if let Some(answer) = self.act(from, frame.ticket, deadline, body) {
+                        self.reply(from, answer, &mut answering);
+                    }
+                }
+                Kind::Probe | Kind::Echo => {}
+            }
         }
-        let Some(body) = self.inbox.receive(order.from, order.body) else {
-            return;
-        };
+        if !answers.is_empty() {
+            self.waiting.answer(from, answers);
+        }
+    }
+
+    fn act(&self, from: NodeId, ticket: u64, deadline: u64, body: Bytes) -> Option<Message> {
+        let now = self.clock.now();
+        // Its caller was told that nothing is known of it; or nobody may send an order so far ahead.
+        if now > deadline || deadline > now + LONGEST + SLACK {
+            count(&self.late);
+            return None;
+        }
+        let body = self.inbox.receive(from, body)?;
         if body.len() > self.max_order {
-            return count(&self.dropped);
-        }
-        let answer = Envelope {
-            kind: Kind::Answer,
-            from: self.node,
-            correlation: order.correlation,
-            deadline: order.deadline,
-            body,
-        };
-        let answer = Sealed {
-            to: order.from,
-            deadline: order.deadline,
-            payload: self.seal.close(order.from, &answer),
-        };
-        if self.answers.try_send(answer).is_err() {
             count(&self.dropped);
+            return None;
+        }
+        Some(Message {
+            kind: Kind::Answer,
+            ticket,
+            deadline,
+            body,
+        })
+    }
+
+    fn reply(&self, to: NodeId, answer: Message, answering: &mut Option<Arc<Lane>>) {
+        if answering.is_none() {
+            *answering = self.lane(to);
+        }
+        let put = answering
+            .as_ref()
+            .map_or(Put::Full, |lane| lane.put(answer));
+        match (put, answering) {
+            (Put::Call, Some(lane)) => {
+                // It fails once the bus was stopped.
+                let _stopped = self.calls.send(Arc::clone(lane));
+            }
+            (Put::Waits, _) => {}
+            _ => count(&self.dropped),
         }
     }
 }
@@ -292,40 +315,24 @@ impl Head for Shared {
         &self.ear
     }
 
-    fn hear(self: &Arc<Self>, channel: &[u8], payload: Vec<u8>) {
-        let Some(envelope) = self.seal.open(self.node, payload) else {
-            return count(&self.forged);
+    fn hear(self: &Arc<Self>, payload: Vec<u8>) {
+        let opened = {
+            let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions.open(&self.key, self.node, payload, self.clock.now())
         };
-        let fits = match envelope.kind {
-            Kind::Order => channel == keys::orders(self.node).as_bytes(),
-            Kind::Answer => channel == keys::inbox(self.node).as_bytes(),
-            Kind::Probe => {
-                let probe = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
-                envelope.from == self.node && *probe == envelope.correlation
+        match opened {
+            Opened::Batch { from, frames } => {
+                self.ear.heard();
+                self.read(from, frames);
             }
-        };
-        if !fits {
-            return count(&self.forged);
-        }
-        self.ear.heard();
-        match envelope.kind {
-            Kind::Order => self.act(envelope),
-            Kind::Answer => self.waiting.answer(envelope),
-            Kind::Probe => {}
+            Opened::Forged => count(&self.forged),
+            Opened::Again => count(&self.repeated),
+            Opened::Full => count(&self.dropped),
         }
     }
 
-    fn probe(&self) -> (String, Vec<u8>) {
-        let correlation = self.correlation();
-        *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = correlation;
-        let probe = Envelope {
-            kind: Kind::Probe,
-            from: self.node,
-            correlation,
-            deadline: 0,
-            body: Bytes::new(),
-        };
-        (keys::probe(self.node), self.seal.close(self.node, &probe))
+    fn probe(&self) -> (&str, Vec<u8>) {
+        (&self.own.channel, self.own.probe())
     }
 }
 
@@ -338,18 +345,22 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// Sends answers, many at once.
-async fn send_answers(shared: Arc<Shared>, mut answers: mpsc::Receiver<Sealed>) {
-    let mut sending = FuturesUnordered::new();
+/// Publishes what waits on the lanes, until it is aborted.
+async fn publish(shared: Arc<Shared>, mut called: mpsc::UnboundedReceiver<Arc<Lane>>) {
+    let mut publishing = FuturesUnordered::new();
     loop {
-        tokio::select! {
-            Some(()) = sending.next() => {}
-            answer = answers.recv(), if sending.len() < ANSWERS_AT_ONCE => {
-                let Some(answer) = answer else {
-                    return;
-                };
-                sending.push(shared.publish_answer(answer));
-            }
+        let lane = tokio::select! {
+            Some(lane) = publishing.next() => lane,
+            Some(lane) = called.recv() => lane,
+            else => return,
+        };
+        while let Some(batch) = lane.next(&shared.waiting, shared.clock.now()) {
+            let (shared, lane) = (&shared, Arc::clone(&lane));
+            publishing.push(async move {
+                shared.publish_batch(&lane.channel, &batch).await;
+                lane.done();
+                lane
+            });
         }
     }
 }

@@ -38,10 +38,10 @@ pub(super) struct Ear {
 /// What hears and speaks for an [`Ear`].
 pub(super) trait Head: Send + Sync + 'static {
     fn ear(&self) -> &Ear;
-    /// Takes what came on a channel. Must not block.
-    fn hear(self: &Arc<Self>, channel: &[u8], payload: Vec<u8>);
+    /// Takes what came on the channel. Must not block.
+    fn hear(self: &Arc<Self>, payload: Vec<u8>);
     /// What to say to oneself: channel and payload.
-    fn probe(&self) -> (String, Vec<u8>);
+    fn probe(&self) -> (&str, Vec<u8>);
 }
 
 impl Ear {
@@ -87,10 +87,10 @@ impl Ear {
 }
 
 /// Keeps a subscription for ever.
-pub(super) async fn keep(redis: Redis, channels: [String; 3], head: Arc<impl Head>) {
+pub(super) async fn keep(redis: Redis, channel: String, head: Arc<impl Head>) {
     let mut pause = PAUSES.0;
     loop {
-        match open(&redis, &channels, &head).await {
+        match open(&redis, &channel, &head).await {
             Ok(subscriber) => {
                 let began = Instant::now();
                 head.ear().opened.fetch_add(1, Ordering::Relaxed);
@@ -110,7 +110,7 @@ pub(super) async fn keep(redis: Redis, channels: [String; 3], head: Arc<impl Hea
 
 async fn open(
     redis: &Redis,
-    channels: &[String],
+    channel: &str,
     head: &Arc<impl Head>,
 ) -> Result<Subscriber, StoreError> {
     let mends_itself = redis.topology() == Topology::Cluster;
@@ -122,7 +122,7 @@ async fn open(
             return;
         };
         match heard {
-            Heard::Message { channel, payload } => head.hear(&channel, payload),
+            Heard::Message { payload, .. } => head.hear(payload),
             Heard::Lost => {
                 let ear = head.ear();
                 if !mends_itself && ear.current.load(Ordering::Relaxed) == current {
@@ -132,9 +132,7 @@ async fn open(
         }
     };
     let mut subscriber = redis.subscriber(hear).await?;
-    for channel in channels {
-        subscriber.hear(channel.as_bytes()).await?;
-    }
+    subscriber.hear(channel.as_bytes()).await?;
     Ok(subscriber)
 }
 

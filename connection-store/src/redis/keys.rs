@@ -24,8 +24,7 @@
 //! | `wg:{control}:era` | string | who began with an empty store, or restored it; another one where the past is another one | for ever | the same |
 //! | `wg:{control}:staged:{token}`, `wg:{control}:staged:{token}:at` | as `docs` and `at` | what one commit or copy too large for one call will change | 60 s | the same |
 //!
-//! Channels, sharded on a cluster: `wg:{n}:cmd` for orders to a node, `wg:{n}:inbox` for answers to it, `wg:{n}:probe` on which it
-//! hears itself. An ACL needs them as `&wg:*`.
+//! Channels, sharded on a cluster: `wg:{n}:bus`, on which a node hears others and itself. An ACL needs them as `&wg:*`.
 //!
 //! Why one sorted set for all connections of a node, and no key for each: equal scores order the members by their bytes,
 //! which are those of the ids, so that a range of it is a page in the order of ids, the beginning of a member finds and removes it, and
@@ -81,19 +80,9 @@ pub(super) fn reap(node: NodeId) -> String {
     format!("wg:{{{node}}}:reap")
 }
 
-/// The channel on which a node hears orders. Nothing that is published is stored.
-pub(super) fn orders(node: NodeId) -> String {
-    format!("wg:{{{node}}}:cmd")
-}
-
-/// The channel on which a node hears answers.
-pub(super) fn inbox(node: NodeId) -> String {
-    format!("wg:{{{node}}}:inbox")
-}
-
-/// The channel on which a node hears itself.
-pub(super) fn probe(node: NodeId) -> String {
-    format!("wg:{{{node}}}:probe")
+/// The channel on which a node hears. Nothing that is published is stored.
+pub(super) fn bus(node: NodeId) -> String {
+    format!("wg:{{{node}}}:bus")
 }
 
 #[cfg(test)]

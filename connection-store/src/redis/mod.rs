@@ -2,7 +2,7 @@
 //!
 //! `endpoint` reads the URL, `dial` opens connections to what it names, `client` keeps one open and answers within a time limit,
 //! `keys` lists every key, each `.lua` file is one atomic step on keys of one slot, `pack` is the form of what is stored. `bus` is the road
-//! between nodes that cannot reach each other, `ear` its subscription, `envelope` the form of what travels on it.
+//! between nodes that cannot reach each other, `lane` what one of them has to say to another, `ear` its subscription, `envelope` the form of what travels on it.
 
 mod bus;
 mod check;
@@ -13,6 +13,7 @@ mod ear;
 mod endpoint;
 mod envelope;
 mod keys;
+mod lane;
 mod listing;
 mod outbox;
 mod pack;

@@ -1,6 +1,6 @@
 //! The road through Redis: its contract on every topology, its subscription in trouble, and those who only know Redis.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -248,23 +248,38 @@ async fn a_paused_or_sleeping_redis_makes_deaf_within_five_seconds_and_is_forgot
 /// Hears all that is published to a node, as whoever may subscribe in Redis.
 async fn eavesdrop(
     redis: &Redis,
-) -> (connection_store::Subscriber, mpsc::UnboundedReceiver<Heard>) {
+    node: NodeId,
+) -> (
+    connection_store::Subscriber,
+    mpsc::UnboundedReceiver<Vec<u8>>,
+) {
     let (sender, heard) = mpsc::unbounded_channel();
     let hear = move |what| {
-        let _ = sender.send(what);
+        if let Heard::Message { payload, .. } = what {
+            let _ = sender.send(payload);
+        }
     };
     let mut subscriber = redis.subscriber(hear).await.expect("connects");
-    for channel in [channel("cmd"), channel("probe")] {
-        subscriber
-            .hear(channel.as_bytes())
-            .await
-            .expect("subscribes");
-    }
+    (subscriber.hear(channel(node).as_bytes()).await).expect("subscribes");
     (subscriber, heard)
 }
 
-fn channel(of: &str) -> String {
-    format!("wg:{{{OWNER}}}:{of}")
+fn channel(of: NodeId) -> String {
+    format!("wg:{{{of}}}:bus")
+}
+
+/// The next batch that this node wrote: its head names the sender.
+async fn next_from(node: NodeId, heard: &mut mpsc::UnboundedReceiver<Vec<u8>>) -> Vec<u8> {
+    loop {
+        let batch = heard.recv().await.expect("it goes on hearing");
+        if batch[1..7] == node.0 {
+            return batch;
+        }
+    }
+}
+
+async fn forge(redis: &Redis, to: NodeId, batch: &[u8]) {
+    let _ = redis.publish(channel(to).as_bytes(), batch).await;
 }
 
 #[tokio::test]
@@ -275,20 +290,14 @@ async fn whoever_can_publish_in_redis_delivers_nothing() {
     let (owner, inbox) = start(OWNER, &plain(server.port));
     well(&asker).await;
     well(&owner).await;
-    let (_subscriber, mut heard) = eavesdrop(&redis).await;
+    let (_subscriber, mut heard) = eavesdrop(&redis, OWNER).await;
+    let (_other, mut answers) = eavesdrop(&redis, ASKER).await;
     works(&asker).await;
-    let order = loop {
-        let Some(Heard::Message {
-            channel: at,
-            payload,
-        }) = heard.recv().await
-        else {
-            panic!("it goes on hearing");
-        };
-        if at == channel("cmd").as_bytes() {
-            break payload;
-        }
-    };
+    let order = next_from(ASKER, &mut heard).await;
+    let answer = next_from(OWNER, &mut answers).await;
+    // What is said can be read by nobody.
+    assert!(!order.windows(5).any(|bytes| bytes == b"order"));
+    assert!(!answer.windows(4).any(|bytes| bytes == b"done"));
     let before = owner.counts();
     // Of it, again and to others; each byte altered, each cut; nothing at all, and far too much.
     let mut forged = Vec::new();
@@ -298,51 +307,143 @@ async fn whoever_can_publish_in_redis_delivers_nothing() {
         forged.extend([altered, order[..place].to_vec()]);
     }
     forged.extend([[&order[..], b"x"].concat(), vec![0; 2 << 20]]);
-    for payload in &forged {
-        let _ = redis.publish(channel("cmd").as_bytes(), payload).await;
+    // One under the name of another node, and one in the name of this one.
+    for name in [NodeId([3; 6]), OWNER] {
+        forged.push([&order[..1], &name.0, &order[7..]].concat());
     }
-    // In the wrong place it is as good as forged.
-    for at in ["inbox", "probe"] {
-        let _ = redis.publish(channel(at).as_bytes(), &order).await;
+    // An answer is none to who gave it.
+    forged.push(answer.clone());
+    for payload in &forged {
+        forge(&redis, OWNER, payload).await;
     }
     for _ in 0..5 {
-        let _ = redis.publish(channel("cmd").as_bytes(), &order).await;
+        forge(&redis, OWNER, &order).await;
     }
     eventually("all came", Duration::from_secs(10), || {
         let counts = owner.counts();
         counts.repeated - before.repeated == 5
-            && counts.forged - before.forged == forged.len() as u64 + 2
+            && counts.forged - before.forged == forged.len() as u64
     })
     .await;
     assert_eq!(inbox.heard(), 1);
     works(&asker).await;
-    // What was an order to one node is none to another.
-    let other = format!("wg:{{{ASKER}}}:cmd");
-    let _ = redis.publish(other.as_bytes(), &order).await;
-    eventually("it came", Duration::from_secs(5), || {
-        asker.counts().forged == 1
+    // What was an order to one node is none to another, nor an answer; and none answers again.
+    let before = asker.counts();
+    forge(&redis, ASKER, &order).await;
+    forge(&redis, ASKER, &answer).await;
+    eventually("they came", Duration::from_secs(5), || {
+        let counts = asker.counts();
+        (counts.forged, counts.repeated) == (before.forged + 1, before.repeated + 1)
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_forged_probe_does_not_make_a_deaf_node_well() {
+async fn what_was_written_for_a_node_before_it_started_anew_is_forged_or_repeated() {
+    let server = Server::start();
+    let redis = redis(&plain(server.port));
+    let (owner, inbox) = start(OWNER, &plain(server.port));
+    well(&owner).await;
+    let (_subscriber, mut heard) = eavesdrop(&redis, OWNER).await;
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        // Another bus of the same node writes under another key: no two of them seal alike.
+        let (asker, _) = start(ASKER, &plain(server.port));
+        well(&asker).await;
+        works(&asker).await;
+        orders.push(next_from(ASKER, &mut heard).await);
+        asker.stop().await;
+    }
+    let sessions: HashSet<&[u8]> = orders.iter().map(|order| &order[7..23]).collect();
+    assert_eq!(sessions.len(), 3);
+    let before = owner.counts();
+    for order in &orders {
+        forge(&redis, OWNER, order).await;
+        // Of one session under the head of another.
+        forge(&redis, OWNER, &[&orders[0][..31], &order[31..]].concat()).await;
+    }
+    eventually("all came", Duration::from_secs(5), || {
+        let counts = owner.counts();
+        (
+            counts.repeated - before.repeated,
+            counts.forged - before.forged,
+        ) == (4, 2)
+    })
+    .await;
+    assert_eq!(inbox.heard(), 3);
+}
+
+#[tokio::test]
+async fn a_repeated_probe_does_not_make_a_deaf_node_well() {
     let server = Server::start();
     let redis = redis(&plain(server.port));
     let (owner, _) = start(OWNER, &plain(server.port));
     well(&owner).await;
-    let (_subscriber, mut heard) = eavesdrop(&redis).await;
-    let Some(Heard::Message { payload, .. }) = heard.recv().await else {
-        panic!("it goes on hearing");
-    };
-    // The next probe has another correlation.
-    heard.recv().await.expect("it goes on hearing");
-    let forged = owner.counts().forged;
-    let _ = redis.publish(channel("probe").as_bytes(), &payload).await;
+    let (_subscriber, mut heard) = eavesdrop(&redis, OWNER).await;
+    let payload = heard.recv().await.expect("it goes on hearing");
+    let repeated = owner.counts().repeated;
+    forge(&redis, OWNER, &payload).await;
     eventually("it is refused", Duration::from_secs(5), || {
-        owner.counts().forged == forged + 1
+        owner.counts().repeated == repeated + 1
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_waits_goes_together() {
+    let mut server = Server::start();
+    let (asker, _) = start(ASKER, &plain(server.port));
+    let (owner, inbox) = start(OWNER, &plain(server.port));
+    well(&asker).await;
+    well(&owner).await;
+    works(&asker).await;
+    let published = |server: &mut Server| {
+        let stats: String = server.command(&["INFO", "commandstats"]);
+        let line = stats
+            .lines()
+            .find(|line| line.starts_with("cmdstat_publish:"));
+        let calls = line.and_then(|line| line.split(['=', ',']).nth(1));
+        calls
+            .and_then(|calls| calls.parse::<u64>().ok())
+            .expect("it was published")
+    };
+    let before = published(&mut server);
+    let asking: Vec<_> = (0..500).map(|_| ask(&asker)).collect();
+    for answer in futures_util::future::join_all(asking).await {
+        assert_eq!(answer.as_deref(), Ok(&b"done"[..]));
+    }
+    assert_eq!(inbox.heard(), 501);
+    // Orders and answers, and some probes.
+    let calls = published(&mut server) - before;
+    assert!(calls < 100, "{calls}");
+}
+
+#[tokio::test]
+async fn an_order_that_could_not_be_sent_is_told_to_have_reached_nobody() {
+    let mut server = Server::start();
+    let (asker, _) = start(ASKER, &plain(server.port));
+    well(&asker).await;
+    server.kill();
+    let ask = |limit| {
+        let asker = Arc::clone(&asker);
+        tokio::spawn(async move {
+            let order = Bytes::from_static(b"order");
+            asker
+                .request(&OWNER, order, Duration::from_millis(limit))
+                .await
+        })
+    };
+    // Redis may have passed these on, for all that is known; the third one waits behind them.
+    let mut asked = Vec::new();
+    for limit in [1500, 1500, 300] {
+        asked.push(ask(limit));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let last = asked.pop().expect("it was asked").await.expect("it ends");
+    assert!(matches!(last, Err(BusError::Unreachable(_))), "{last:?}");
+    for asked in asked {
+        assert_eq!(asked.await.expect("it ends"), Err(BusError::Unanswered));
+    }
 }
 
 #[tokio::test]
@@ -360,6 +461,6 @@ async fn no_task_outlives_a_stop() {
         tasks.num_alive_tasks() == before
     })
     .await;
-    let heard = redis.publish(channel("cmd").as_bytes(), b"x").await;
+    let heard = redis.publish(channel(OWNER).as_bytes(), b"x").await;
     assert_eq!(heard, Ok(0));
 }

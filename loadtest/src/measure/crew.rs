@@ -28,6 +28,8 @@ pub(crate) struct Window {
     pub(crate) answered: u64,
     /// CPU time of the server in it.
     pub(crate) server: CpuTime,
+    /// What of that was used by processes that are told apart.
+    pub(crate) apart: CpuTime,
     /// CPU time of this process, generator and backend, in it.
     pub(crate) generator: CpuTime,
     /// What the whole machine did in it.
@@ -42,6 +44,7 @@ impl Add for Window {
             seconds: self.seconds + other.seconds,
             answered: self.answered + other.answered,
             server: self.server + other.server,
+            apart: self.apart + other.apart,
             generator: self.generator + other.generator,
             machine: self.machine + other.machine,
         }
@@ -54,6 +57,7 @@ struct Reading {
     at: Instant,
     answered: u64,
     server: CpuTime,
+    apart: CpuTime,
     generator: CpuTime,
     machine: MachineTime,
 }
@@ -62,6 +66,7 @@ impl Reading {
     fn take(crew: &Crew, pids: &[u32]) -> Self {
         Self {
             server: CpuTime::of(pids),
+            apart: CpuTime::of(&crew.apart),
             generator: own(),
             machine: MachineTime::now(),
             answered: crew.answered(),
@@ -75,6 +80,7 @@ impl Reading {
             seconds: (now.at - self.at).as_secs_f64(),
             answered: now.answered - self.answered,
             server: now.server - self.server,
+            apart: now.apart - self.apart,
             generator: now.generator - self.generator,
             machine: now.machine - self.machine,
         }
@@ -99,6 +105,7 @@ pub(crate) struct Crew {
     turn: watch::Sender<bool>,
     meters: Vec<Arc<Meter>>,
     threads: Vec<JoinHandle<()>>,
+    apart: Vec<u32>,
 }
 
 impl Crew {
@@ -116,6 +123,7 @@ impl Crew {
             turn,
             meters: Vec::new(),
             threads: Vec::new(),
+            apart: Vec::new(),
         };
         for number in 0..lanes {
             let meter = Meter::new();
@@ -138,6 +146,11 @@ impl Crew {
                 .push(thread.map_err(LoadError::system("no thread for the generator"))?);
         }
         Ok(crew)
+    }
+
+    /// Tells what these of the server's processes use from the rest.
+    pub(crate) fn keep_apart(&mut self, pids: Vec<u32>) {
+        self.apart = pids;
     }
 
     /// Waits until all sockets are open; an error if one could not be.

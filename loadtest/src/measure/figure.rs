@@ -26,6 +26,9 @@ const fn metric(key: &'static str, title: &'static str, decimals: usize) -> Metr
 
 /// CPU time of the server for one unit of work, user and system.
 pub(crate) const CPU: Metric = metric("cpu_us_per_message", "CPU µs/message", 2);
+/// What of that was used by the Redis of several nodes.
+pub(crate) const CPU_OF_REDIS: Metric =
+    metric("redis_cpu_us_per_message", "of it Redis: CPU µs/message", 2);
 /// Work done.
 pub(crate) const RATE: Metric = metric("messages_per_second", "messages/s", 0);
 /// Cores that the server kept busy: near 1 when pinned means that the server was the bottleneck.
@@ -116,6 +119,10 @@ pub(crate) fn of_window(window: &Window, meters: &[Arc<Meter>]) -> Figures {
         (CPU, cpu / 1e3 / window.answered as f64),
         (RATE, window.answered as f64 / window.seconds),
     ];
+    if window.apart.nanoseconds > 0 {
+        let apart = window.apart.nanoseconds as f64;
+        figures.insert(1, (CPU_OF_REDIS, apart / 1e3 / window.answered as f64));
+    }
     let latency = Latencies::summary(meters.iter().map(|meter| &meter.latency));
     let delivery = Latencies::summary(meters.iter().map(|meter| &meter.delivery));
     for (summary, names, curve) in [

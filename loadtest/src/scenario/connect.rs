@@ -19,6 +19,12 @@ const CPU: Metric = Metric {
     title: "CPU µs/connect",
     decimals: 2,
 };
+/// What of that was used by the Redis of several nodes.
+const CPU_OF_REDIS: Metric = Metric {
+    key: "redis_cpu_us_per_connect",
+    title: "of it Redis: CPU µs/connect",
+    decimals: 2,
+};
 /// Upgrades.
 const RATE: Metric = Metric {
     key: "connects_per_second",
@@ -61,11 +67,13 @@ impl Connect {
 
     pub(super) fn measure(&self, stage: &Stage<'_>) -> Result<Finding, LoadError> {
         let pids = stage.running.pids()?;
+        let shared = stage.running.shared_pids()?;
         let base = processes::resident_bytes(&pids);
         let door = stage.door();
         let latencies = Latencies::new();
         open::runtime()?.block_on(async {
             let (before, start) = (CpuTime::of(&pids), Instant::now());
+            let before_shared = CpuTime::of(&shared);
             let sockets: Vec<Socket> = stream::iter(0..self.connections)
                 .map(|number| {
                     let (door, latencies) = (&door, &latencies);
@@ -83,6 +91,7 @@ impl Connect {
             stage.say(&format!("{} connections in {seconds:.2} s", sockets.len()));
             quiet(&pids).await;
             let opened = CpuTime::of(&pids);
+            let opened_shared = CpuTime::of(&shared);
             let resident = processes::resident_bytes(&pids);
             drop(sockets);
             quiet(&pids).await;
@@ -90,7 +99,11 @@ impl Connect {
 
             let count = self.connections as f64;
             let each = |used: CpuTime| used.nanoseconds as f64 / 1e3 / count;
-            let mut figures = vec![(CPU, each(opened - before)), (RATE, count / seconds)];
+            let mut figures = vec![(CPU, each(opened - before))];
+            if !shared.is_empty() {
+                figures.push((CPU_OF_REDIS, each(opened_shared - before_shared)));
+            }
+            figures.push((RATE, count / seconds));
             figure::add_distribution(
                 &mut figures,
                 figure::LATENCY,

@@ -79,9 +79,10 @@ impl Push {
         let pids = stage.running.pids()?;
         let base = processes::resident_bytes(&pids);
         let (push, targets, lanes) = (self.clone(), Targets::of(stage), stage.plan.lanes);
-        let crew = Crew::start(lanes, move |number, lane| {
+        let mut crew = Crew::start(lanes, move |number, lane| {
             run(push.clone(), targets.clone(), number, lanes, lane)
         })?;
+        crew.keep_apart(stage.running.shared_pids()?);
         crew.opened()?;
         Ok(Begun { crew, pids, base })
     }

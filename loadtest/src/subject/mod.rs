@@ -260,6 +260,11 @@ impl Running {
         self.server.pids()
     }
 
+    /// Those of them that several nodes share: their Redis.
+    pub(crate) fn shared_pids(&self) -> Result<Vec<u32>, LoadError> {
+        self.server.shared_pids()
+    }
+
     /// The end of what the subject has written to its log, for a failure's report.
     pub(crate) fn last_words(&self) -> String {
         self.server.last_words()

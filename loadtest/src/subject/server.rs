@@ -210,6 +210,12 @@ impl Server {
         Ok(pids)
     }
 
+    /// Those of the process that it shares with another one.
+    pub(crate) fn shared_pids(&self) -> Result<Vec<u32>, LoadError> {
+        let shared = self.others.as_ref();
+        shared.map_or(Ok(Vec::new()), |(_, shared)| processes::family(shared.id()))
+    }
+
     /// The end of its log.
     pub(crate) fn last_words(&self) -> String {
         tail(self.folder.path())

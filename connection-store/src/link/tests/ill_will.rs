@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::seal::TAG;
 
 /// Stands between two nodes and does to the asker's bytes behind the opening what `change` does, from batch to batch.
 async fn meddle(
@@ -28,7 +29,7 @@ async fn meddle(
             if from_asker.read_exact(&mut length).await.is_err() {
                 return;
             }
-            let rest = u32::from_be_bytes(length) as usize + auth::TAG;
+            let rest = u32::from_be_bytes(length) as usize + TAG;
             let mut batch = length.to_vec();
             batch.resize(4 + rest, 0);
             from_asker.read_exact(&mut batch[4..]).await.unwrap();
@@ -87,7 +88,7 @@ async fn whoever_stands_between_can_only_cut_the_connection() {
         if number > 0 {
             return batch;
         }
-        let own = [&[0, 0, 0, 21][..], &[1; 21 + auth::TAG]].concat();
+        let own = [&[0, 0, 0, 21][..], &[1; 21 + TAG]].concat();
         [own, batch].concat()
     })
     .await;

@@ -1,4 +1,4 @@
-//! Frames and batches as bytes.
+//! Frames and batches as bytes, on either road.
 //!
 //! ```text
 //! batch  length of the frames (4)  frames, enciphered  code over number, length and frames (16)
@@ -6,29 +6,29 @@
 //! ```
 //!
 //! Numbers are big-endian. The body of an order begins with its deadline (8), in milliseconds of the store's time. A ticket is
-//! the asker's; the answer carries it back.
+//! the asker's; the answer carries it back. The batch is the link's; that of the other road is in `redis/envelope.rs`.
 
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::auth::TAG;
+use crate::seal::TAG;
 
 /// Before each batch.
-pub(super) const LENGTH: usize = 4;
+pub(crate) const LENGTH: usize = 4;
 /// Before each frame's body.
-pub(super) const HEAD: usize = 13;
+pub(crate) const HEAD: usize = 13;
 /// Before the body of an order.
-pub(super) const DEADLINE: usize = 8;
+pub(crate) const DEADLINE: usize = 8;
 /// A batch is closed once its frames have so many bytes.
-pub(super) const BATCH: usize = 64 * 1024;
+pub(crate) const BATCH: usize = 64 * 1024;
 /// From this size on a body travels in a batch of its own, and is not copied where it arrives.
-pub(super) const LARGE: usize = 16 * 1024;
+pub(crate) const LARGE: usize = 16 * 1024;
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Order = 1,
     Answer = 2,
     /// Asks for an [`Kind::Echo`], to know whether anybody is there.
@@ -45,25 +45,25 @@ impl Kind {
 }
 
 /// The most bytes that the frames of a batch may have where no body is larger than `most`.
-pub(super) fn largest_batch(most: usize) -> usize {
+pub(crate) fn largest_batch(most: usize) -> usize {
     BATCH + HEAD + DEADLINE + most
 }
 
 /// Puts a frame's head before its body.
-pub(super) fn put_head(into: &mut Vec<u8>, kind: Kind, ticket: u64, body: usize) {
+pub(crate) fn put_head(into: &mut Vec<u8>, kind: Kind, ticket: u64, body: usize) {
     into.push(kind as u8);
     into.extend_from_slice(&ticket.to_be_bytes());
     into.extend_from_slice(&length(body));
 }
 
 /// As it stands before batches and bodies; both are bounded far below 4 GiB.
-pub(super) fn length(bytes: usize) -> [u8; LENGTH] {
+pub(crate) fn length(bytes: usize) -> [u8; LENGTH] {
     u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes()
 }
 
 /// How long the batch is that begins here, with its length and code; `None` while that cannot be told. Breaks where it is
 /// larger than `most`.
-pub(super) fn batch_length(received: &[u8], most: usize) -> ControlFlow<usize, Option<usize>> {
+pub(crate) fn batch_length(received: &[u8], most: usize) -> ControlFlow<usize, Option<usize>> {
     let Some(length) = received.first_chunk::<LENGTH>() else {
         return ControlFlow::Continue(None);
     };
@@ -76,7 +76,7 @@ pub(super) fn batch_length(received: &[u8], most: usize) -> ControlFlow<usize, O
 
 /// The frames of a batch whose code was right.
 #[derive(Debug)]
-pub(super) struct Frames<'a> {
+pub(crate) struct Frames<'a> {
     batch: Batch<'a>,
     read: usize,
 }
@@ -91,22 +91,22 @@ enum Batch<'a> {
 
 /// One of them.
 #[derive(Debug)]
-pub(super) struct Frame<'a> {
-    pub(super) kind: Kind,
-    pub(super) ticket: u64,
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) ticket: u64,
     body: &'a [u8],
     whole: Option<&'a Bytes>,
 }
 
 impl<'a> Frames<'a> {
-    pub(super) fn of_small(frames: &'a [u8]) -> Self {
+    pub(crate) fn of_small(frames: &'a [u8]) -> Self {
         Self {
             batch: Batch::Small(frames),
             read: 0,
         }
     }
 
-    pub(super) fn of_large(frames: Bytes) -> Self {
+    pub(crate) fn of_large(frames: Bytes) -> Self {
         Self {
             batch: Batch::Large(frames),
             read: 0,
@@ -115,7 +115,7 @@ impl<'a> Frames<'a> {
 
     /// The next one; `None` at the end. An error where the bytes are no frame: whoever made them does not keep to the
     /// protocol, though it knows the secret.
-    pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>, NoFrame> {
+    pub(crate) fn next(&mut self) -> Result<Option<Frame<'_>>, NoFrame> {
         let (frames, whole) = match &self.batch {
             Batch::Small(frames) => (*frames, None),
             Batch::Large(frames) => (&frames[..], Some(frames)),
@@ -132,7 +132,7 @@ impl<'a> Frames<'a> {
 
 /// Bytes that are no frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoFrame;
+pub(crate) struct NoFrame;
 
 fn cut<'a>(rest: &'a [u8], whole: Option<&'a Bytes>) -> Option<Frame<'a>> {
     let (head, rest) = rest.split_first_chunk::<HEAD>()?;
@@ -149,12 +149,12 @@ fn cut<'a>(rest: &'a [u8], whole: Option<&'a Bytes>) -> Option<Frame<'a>> {
 
 impl Frame<'_> {
     /// The body. A small one is a copy, lest it keep alive the large buffer it came in.
-    pub(super) fn body(&self) -> Bytes {
+    pub(crate) fn body(&self) -> Bytes {
         self.bytes(self.body)
     }
 
     /// An order's deadline and body.
-    pub(super) fn order(&self) -> Option<(u64, Bytes)> {
+    pub(crate) fn order(&self) -> Option<(u64, Bytes)> {
         let (deadline, body) = self.body.split_first_chunk::<DEADLINE>()?;
         Some((u64::from_be_bytes(*deadline), self.bytes(body)))
     }
