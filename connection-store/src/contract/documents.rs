@@ -65,7 +65,12 @@ pub async fn lost(one: &dyn DocumentStore, other: &dyn DocumentStore, empty: imp
     let attempts = stores.iter().zip(copies.iter().cycle());
     let restored = join_all(attempts.map(|(store, copy)| store.restore(copy))).await;
     assert!(restored.iter().all(Result::is_ok), "{restored:?}");
-    assert!(restored.contains(&Ok(true)), "{restored:?}");
+    // Two bring the highest, and one of them is the first.
+    let first = [&restored[2], &restored[5]];
+    assert!(
+        first.contains(&&Ok(true)) && first.contains(&&Ok(false)),
+        "{restored:?}"
+    );
     assert_eq!(all_of(one).await, highest);
     // And life goes on.
     let next = one.commit(12, &[put("next", "x")]).await;

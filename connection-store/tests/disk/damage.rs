@@ -87,6 +87,22 @@ fn wherever_it_is_cut_off_all_whole_lines_are_there() {
 }
 
 #[test]
+fn a_new_file_that_did_not_take_the_place_of_the_old_one_is_not_used() {
+    let (bytes, states) = journal();
+    let (folder, source) = (folder(), folder());
+    let mut other = open(source.path()).0;
+    commit(&mut other, &[put("of another", "x")]);
+    let new = fs::read(source.path().join(FILE)).expect("it is there");
+    let beside = folder.path().join("control.journal.new");
+    for cut in 0..=new.len() {
+        fs::write(&beside, &new[..cut]).expect("the folder can be written");
+        let (_, documents, warning) = opened(folder.path(), &bytes).expect("opens");
+        assert_eq!((&documents, warning), (&states[states.len() - 1], None));
+        assert!(!beside.exists());
+    }
+}
+
+#[test]
 fn a_file_that_grew_before_its_bytes_came_is_cut_off() {
     let (bytes, states) = journal();
     let folder = folder();

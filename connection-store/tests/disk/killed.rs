@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use connection_store::{Change, DiskDocuments, Documents};
 
@@ -10,7 +12,7 @@ use crate::{child as program, folder, given, open, put};
 
 const KEYS: u64 = 5;
 
-/// What the commit that makes a revision changes. Large enough that the journal is written anew every few dozen.
+/// What the commit that makes a revision changes. Large enough that the journal is written anew every few dozen of them.
 fn changes(revision: u64) -> Vec<Change> {
     let text = format!("{revision} {}", "x".repeat(8_000));
     let key = format!("key/{}", revision % KEYS);
@@ -39,9 +41,11 @@ fn check(found: &Documents) {
 fn a_process_that_is_killed_loses_nothing_that_it_acknowledged() {
     let folder = folder();
     let mut least = 0;
-    // Early, while it begins, and at any place between two new files.
-    for commits in [1, 2, 70, 33, 51, 9, 128, 40] {
-        let acknowledged = run_and_kill(folder.path(), commits);
+    for round in 0..60 {
+        // At once or a while later: while it writes a line, while it writes a new file, in between.
+        let commits = 1 + round % 4;
+        let pause = Duration::from_millis(round * 7 % 40);
+        let acknowledged = run_and_kill(folder.path(), commits, pause);
         let (disk, found, _) = DiskDocuments::open(folder.path()).expect("it is in order");
         drop(disk);
         assert!(acknowledged >= least + commits);
@@ -57,8 +61,8 @@ fn a_process_that_is_killed_loses_nothing_that_it_acknowledged() {
     }
 }
 
-/// Kills a child after so many commits at least; returns the last revision that it said is there.
-fn run_and_kill(folder: &Path, commits: u64) -> u64 {
+/// Kills a child after so many commits and a pause; returns the last revision that it said is there.
+fn run_and_kill(folder: &Path, commits: u64, pause: Duration) -> u64 {
     let mut command = program("killed::child", folder);
     let mut child: Child = (command.stdout(Stdio::piped()).stderr(Stdio::null()))
         .spawn()
@@ -76,7 +80,8 @@ fn run_and_kill(folder: &Path, commits: u64) -> u64 {
         };
         (seen, last) = (seen + 1, at);
         if seen == commits {
-            // What it says after this is read, too.
+            // What it says until it is dead is read, too.
+            thread::sleep(pause);
             child.kill().expect("it is ours");
         }
     }
