@@ -195,9 +195,9 @@ fn shown(key: &str, node: &Node, hidden: bool) -> String {
     let hidden = hidden || is_secret_key(key);
     match &node.tree {
         Tree::Null | Tree::Broken => "null".to_owned(),
-        Tree::Scalar(_) if hidden => "\"***\"".to_owned(),
-        Tree::Scalar(text) if key == "store" => word(&without_password(text)),
-        Tree::Scalar(text) => word(&without_userinfo(text)),
+        Tree::Scalar(_) | Tree::Quoted(_) if hidden => "\"***\"".to_owned(),
+        Tree::Scalar(text) | Tree::Quoted(text) if key == "store" => word(&without_password(text)),
+        Tree::Scalar(text) | Tree::Quoted(text) => word(&without_userinfo(text)),
         Tree::List(items) => {
             let items: Vec<String> = items.iter().map(|item| shown(key, item, hidden)).collect();
             format!("[{}]", items.join(", "))

@@ -5,6 +5,7 @@
 
 mod api;
 mod cluster;
+mod decoration;
 mod diagnostic;
 mod domains;
 mod effective;
@@ -20,6 +21,7 @@ mod secret;
 mod secrets;
 mod server;
 mod settings;
+pub mod template;
 mod tls;
 mod typed;
 mod unbuilt;

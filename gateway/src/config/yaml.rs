@@ -1,12 +1,14 @@
 //! YAML text as a tree that knows where each value stands.
 //!
-//! Only the plain part of YAML is taken: maps, lists and text. Anchors, aliases and tags are refused, so a small file cannot
-//! unfold into a large tree, and size, depth and number of values are capped.
+//! Settings take only the plain part of YAML: maps, lists and text. Templates take tags, anchors, aliases and merge keys
+//! as well ([`Decoration`]). Size, depth and number of values are capped, and what an alias brings is counted like what is
+//! written, so a small file cannot unfold into a large tree.
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
+use super::decoration::{Decoration, Mark};
 use super::diagnostic::{Origin, Position, quoted};
 
 /// Bytes that one file may have.
@@ -30,6 +32,8 @@ pub(super) enum Tree {
     Null,
     /// Text as it was written; what it means is for the reader of the key to say.
     Scalar(String),
+    /// Text that stood in quotes or in a block and so is no number; told apart in templates only.
+    Quoted(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
     /// Already reported; readers pass over it in silence.
@@ -63,7 +67,7 @@ impl Node {
 }
 
 /// A mistake of form.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
     pub(super) position: Position,
     pub(super) message: String,
@@ -72,7 +76,19 @@ pub(super) struct Flaw {
 
 /// The tree of one document and the mistakes of form in it; no tree where the rest could not be read.
 pub(super) fn parse(text: &str) -> (Option<Node>, Vec<Flaw>) {
-    let mut builder = Builder::default();
+    build(text, Builder::default())
+}
+
+/// Like [`parse`], for templates: tags become the long form of their function, aliases and merge keys what they stand for.
+pub(super) fn parse_template(text: &str) -> (Option<Node>, Vec<Flaw>) {
+    let builder = Builder {
+        decoration: Some(Decoration::default()),
+        ..Builder::default()
+    };
+    build(text, builder)
+}
+
+fn build(text: &str, mut builder: Builder) -> (Option<Node>, Vec<Flaw>) {
     let tree = match check_text(text).and_then(|text| builder.run(text)) {
         Ok(()) => Some(
             builder
@@ -88,7 +104,7 @@ pub(super) fn parse(text: &str) -> (Option<Node>, Vec<Flaw>) {
 }
 
 /// Refuses what the parser would not see as text: too many bytes, and control characters (it takes NUL for the end).
-fn check_text(text: &str) -> Result<&str, Flaw> {
+pub(super) fn check_text(text: &str) -> Result<&str, Flaw> {
     if text.len() > MAX_BYTES {
         return Err(Flaw {
             position: Position::START,
@@ -114,18 +130,24 @@ struct Builder {
     open: Vec<Frame>,
     flaws: Vec<Flaw>,
     values: usize,
+    /// Absent for settings, which refuse it.
+    decoration: Option<Decoration>,
 }
 
 enum Frame {
     List {
         origin: Origin,
+        mark: Mark,
         items: Vec<Node>,
     },
     Map {
         origin: Origin,
+        mark: Mark,
         entries: Vec<Entry>,
         first: HashMap<String, Position>,
         key: Option<Key>,
+        /// What stood behind `<<`.
+        merged: Option<Node>,
     },
 }
 
@@ -135,6 +157,8 @@ struct Key {
     position: Position,
     /// An equal key came before: this one is reported and dropped.
     repeated: bool,
+    /// `<<`, where that means something.
+    merge: bool,
 }
 
 impl Builder {
@@ -164,38 +188,40 @@ impl Builder {
             | Event::StreamEnd
             | Event::DocumentStart(_)
             | Event::DocumentEnd => Ok(()),
-            Event::Alias(_) => {
-                self.refuse(position, "aliases (*name) are not read");
-                self.place(Tree::Broken, position)
-            }
+            Event::Alias(anchor) => self.take_alias(anchor, position),
             Event::Scalar(text, style, anchor, tag) => {
-                self.refuse_decoration(position, anchor, tag.is_some());
-                let plain = style == ScalarStyle::Plain;
+                let mark = self.mark(position, anchor, tag.as_deref());
+                let plain = style == ScalarStyle::Plain && !mark.is_text();
                 if self.wants_key() {
-                    return self.set_key(text.into_owned(), position);
+                    return self.set_key(text.into_owned(), position, plain);
                 }
                 let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
                 let tree = if null {
                     Tree::Null
-                } else {
+                } else if plain || self.decoration.is_none() {
                     Tree::Scalar(text.into_owned())
+                } else {
+                    Tree::Quoted(text.into_owned())
                 };
-                self.place(tree, position)
+                self.place(tree, position, &mark)
             }
             Event::SequenceStart(anchor, tag) => {
-                self.refuse_decoration(position, anchor, tag.is_some());
+                let mark = self.mark(position, anchor, tag.as_deref());
                 self.open(Frame::List {
                     origin: Origin::File(position),
+                    mark,
                     items: Vec::new(),
                 })
             }
             Event::MappingStart(anchor, tag) => {
-                self.refuse_decoration(position, anchor, tag.is_some());
+                let mark = self.mark(position, anchor, tag.as_deref());
                 self.open(Frame::Map {
                     origin: Origin::File(position),
+                    mark,
                     entries: Vec::new(),
                     first: HashMap::new(),
                     key: None,
+                    merged: None,
                 })
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
@@ -212,37 +238,86 @@ impl Builder {
             return Err(fatal(position, "a key must be plain text"));
         }
         if self.open.len() >= MAX_DEPTH {
-            return Err(fatal(
-                position,
-                format!("maps and lists stand deeper than {MAX_DEPTH} levels"),
-            ));
+            return Err(too_deep(position));
         }
         self.open.push(frame);
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), Flaw> {
-        match self.open.pop() {
-            Some(Frame::List { origin, items }) => self.attach(Node {
-                tree: Tree::List(items),
+        let (tree, origin, mark) = match self.open.pop() {
+            Some(Frame::List {
                 origin,
-            }),
+                mark,
+                items,
+            }) => (Tree::List(items), origin, mark),
             Some(Frame::Map {
-                origin, entries, ..
-            }) => self.attach(Node {
-                tree: Tree::Map(entries),
                 origin,
-            }),
-            None => Ok(()),
+                mark,
+                mut entries,
+                mut first,
+                merged,
+                ..
+            }) => {
+                if let Some(flaw) = merged.and_then(|it| Decoration::merge(&mut entries, &mut first, it)) {
+                    self.flaws.push(flaw);
+                }
+                (Tree::Map(entries), origin, mark)
+            }
+            None => return Ok(()),
+        };
+        self.finish(Node { tree, origin }, &mark)
+    }
+
+    /// A value is whole: it may be kept for aliases, and its tag is a function around it.
+    fn finish(&mut self, node: Node, mark: &Mark) -> Result<(), Flaw> {
+        let position = node.origin.position().unwrap_or(Position::START);
+        let node = mark.wrap(node);
+        if let Some(decoration) = &mut self.decoration {
+            let weight = decoration.keep(mark, &node);
+            self.count(weight, position)?;
         }
+        self.attach(node)
+    }
+
+    fn take_alias(&mut self, anchor: usize, position: Position) -> Result<(), Flaw> {
+        let Some(decoration) = &self.decoration else {
+            self.refuse(position, "aliases (*name) are not read");
+            return self.place(Tree::Broken, position, &Mark::default());
+        };
+        if self.wants_key() {
+            return Err(fatal(position, "a key must be plain text"));
+        }
+        let Some(kept) = decoration.kept(anchor) else {
+            return Err(fatal(position, "this alias stands inside what it names"));
+        };
+        if self.open.len() + kept.depth > MAX_DEPTH {
+            return Err(too_deep(position));
+        }
+        let node = kept.node.clone();
+        let weight = kept.weight;
+        self.count(weight, position)?;
+        self.attach(node)
+    }
+
+    /// What stands before a value; refused in settings.
+    fn mark(&mut self, position: Position, anchor: usize, tag: Option<&Tag>) -> Mark {
+        if self.decoration.is_none() {
+            self.refuse_decoration(position, anchor, tag.is_some());
+            return Mark::default();
+        }
+        let (mark, flaw) = Mark::read(anchor, tag, position);
+        self.flaws.extend(flaw);
+        mark
     }
 
     fn wants_key(&self) -> bool {
         matches!(self.open.last(), Some(Frame::Map { key: None, .. }))
     }
 
-    fn set_key(&mut self, text: String, position: Position) -> Result<(), Flaw> {
-        self.count(position)?;
+    fn set_key(&mut self, text: String, position: Position, plain: bool) -> Result<(), Flaw> {
+        self.count(1, position)?;
+        let merge = plain && text == "<<" && self.decoration.is_some();
         if let Some(Frame::Map { first, key, .. }) = self.open.last_mut() {
             let earlier = first.get(&text).copied();
             if let Some(earlier) = earlier {
@@ -262,20 +337,19 @@ impl Builder {
                 text,
                 position,
                 repeated: earlier.is_some(),
+                merge,
             });
         }
         Ok(())
     }
 
-    fn place(&mut self, tree: Tree, position: Position) -> Result<(), Flaw> {
+    fn place(&mut self, tree: Tree, position: Position, mark: &Mark) -> Result<(), Flaw> {
         if self.wants_key() {
             return Err(fatal(position, "a key must be plain text"));
         }
-        self.count(position)?;
-        self.attach(Node {
-            tree,
-            origin: Origin::File(position),
-        })
+        self.count(1, position)?;
+        let origin = Origin::File(position);
+        self.finish(Node { tree, origin }, mark)
     }
 
     fn attach(&mut self, mut node: Node) -> Result<(), Flaw> {
@@ -289,8 +363,17 @@ impl Builder {
             }
             None => self.root = Some(node),
             Some(Frame::List { items, .. }) => items.push(node),
-            Some(Frame::Map { entries, key, .. }) => {
+            Some(Frame::Map {
+                entries,
+                key,
+                merged,
+                ..
+            }) => {
                 if let Some(key) = key.take().filter(|key| !key.repeated) {
+                    if key.merge {
+                        *merged = Some(node);
+                        return Ok(());
+                    }
                     // The parser places a value that was left out at whatever comes next.
                     if matches!(node.tree, Tree::Null) {
                         node.origin = Origin::File(key.position);
@@ -306,8 +389,8 @@ impl Builder {
         Ok(())
     }
 
-    fn count(&mut self, position: Position) -> Result<(), Flaw> {
-        self.values += 1;
+    fn count(&mut self, values: usize, position: Position) -> Result<(), Flaw> {
+        self.values = self.values.saturating_add(values);
         if self.values > MAX_VALUES {
             return Err(fatal(
                 position,
@@ -341,6 +424,13 @@ fn fatal(position: Position, message: impl Into<String>) -> Flaw {
         message: message.into(),
         hint: None,
     }
+}
+
+fn too_deep(position: Position) -> Flaw {
+    fatal(
+        position,
+        format!("maps and lists stand deeper than {MAX_DEPTH} levels"),
+    )
 }
 
 fn line_count(text: &str) -> u32 {

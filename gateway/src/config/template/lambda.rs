@@ -1,0 +1,116 @@
+//! Lambda functions of a template: their names, and what a runner of them needs to know.
+
+use std::collections::BTreeMap;
+
+use super::document::Resource;
+use super::scope::Scope;
+use super::thing::FunctionThing;
+use super::value::{Place, Value};
+
+/// A Lambda function of a template. Nothing of it is created; its name is what integrations call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionDeclared {
+    /// Its key in `Resources`, or in `functions` of `serverless.yml`.
+    pub logical_id: String,
+    /// `FunctionName`, or the logical id.
+    pub name: String,
+    /// Without version or alias.
+    pub arn: String,
+    /// `Handler`, such as `app.handler`.
+    pub handler: Option<String>,
+    /// `Runtime`, such as `nodejs20.x`.
+    pub runtime: Option<String>,
+    /// `CodeUri` where it is a path.
+    pub code_uri: Option<String>,
+    /// `Timeout` in seconds.
+    pub timeout_seconds: Option<u32>,
+    /// `Environment.Variables`.
+    pub environment: BTreeMap<String, String>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What others see of a function.
+pub(super) fn seen(resource: &Resource, globals: &Value, scope: &Scope<'_>) -> FunctionThing {
+    let function = Function::new(resource, globals, scope);
+    let name = match function.written("FunctionName").and_then(|value| scope.text_of(&value)) {
+        Some(name) if !name.is_empty() => name,
+        _ => resource.logical_id.clone(),
+    };
+    // An ARN may stand for a name; its last part is the name.
+    let name = match name.strip_prefix("arn:") {
+        Some(arn) => arn.rsplit(':').next().unwrap_or(arn).to_owned(),
+        None => name,
+    };
+    let serverless = resource.type_name == "AWS::Serverless::Function";
+    FunctionThing {
+        arn: scope.arn("lambda", &format!("function:{name}")),
+        name,
+        alias: function.text("AutoPublishAlias").filter(|_| serverless),
+        serverless,
+    }
+}
+
+/// What a runner needs to know of it; read when all resources are known, since `Globals` may name any.
+pub(super) fn declared(
+    resource: &Resource,
+    globals: &Value,
+    seen: &FunctionThing,
+    scope: &Scope<'_>,
+) -> FunctionDeclared {
+    let function = Function::new(resource, globals, scope);
+    let timeout = function.text("Timeout");
+    FunctionDeclared {
+        logical_id: resource.logical_id.clone(),
+        name: seen.name.clone(),
+        arn: seen.arn.clone(),
+        handler: function.text("Handler"),
+        runtime: function.text("Runtime"),
+        code_uri: function.text("CodeUri"),
+        timeout_seconds: timeout.and_then(|text| text.trim().parse().ok()),
+        environment: function.environment(),
+        place: resource.place.clone(),
+    }
+}
+
+struct Function<'a, 'i> {
+    own: &'a Value,
+    /// `Globals.Function`, for functions of SAM.
+    globals: Option<&'a Value>,
+    scope: &'a Scope<'i>,
+}
+
+impl<'a, 'i> Function<'a, 'i> {
+    fn new(resource: &'a Resource, globals: &'a Value, scope: &'a Scope<'i>) -> Self {
+        let serverless = resource.type_name == "AWS::Serverless::Function";
+        Self {
+            own: &resource.properties,
+            globals: globals.child("Function").filter(|_| serverless),
+            scope,
+        }
+    }
+
+    fn written(&self, key: &str) -> Option<Value> {
+        let own = self.own.child(key);
+        let value = own.or_else(|| self.globals?.child(key))?;
+        self.scope.evaluate(value)
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        self.written(key)?.as_text().map(str::to_owned)
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        let mut environment = BTreeMap::new();
+        for settings in self.globals.into_iter().chain([self.own]) {
+            let variables = settings.child("Environment").and_then(|value| value.child("Variables"));
+            for variable in variables.map(Value::members).unwrap_or_default() {
+                let value = self.scope.evaluate(&variable.value);
+                if let Some(text) = value.and_then(|value| self.scope.text_of(&value)) {
+                    environment.insert(variable.key.clone(), text);
+                }
+            }
+        }
+        environment
+    }
+}

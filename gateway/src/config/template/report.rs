@@ -1,0 +1,111 @@
+//! What is said about a template: mistakes, and notices of what is passed over.
+
+use std::cell::RefCell;
+
+use super::value::Place;
+use crate::config::diagnostic::{ConfigErrors, Diagnostic, MAX_REPORTED, Origin};
+
+/// Collects what is said; reading goes on after each.
+#[derive(Default)]
+pub(super) struct Report {
+    found: RefCell<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    subject: String,
+    mistakes: Vec<Diagnostic>,
+    more: usize,
+    notices: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// What the following is about, such as `Resources.Chat`.
+    pub(super) fn about(&self, subject: impl Into<String>) {
+        self.found.borrow_mut().subject = subject.into();
+    }
+
+    pub(super) fn mistake(&self, place: &Place, message: impl Into<String>) {
+        self.add(place, message.into(), None);
+    }
+
+    pub(super) fn mistake_with_hint(
+        &self,
+        place: &Place,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.add(place, message.into(), Some(hint.into()));
+    }
+
+    /// A mistake, with the hint where there is one.
+    pub(super) fn add(&self, place: &Place, message: String, hint: Option<String>) {
+        let mut found = self.found.borrow_mut();
+        if found.mistakes.len() >= MAX_REPORTED {
+            found.more += 1;
+            return;
+        }
+        let said = diagnostic(place, &found.subject, message, hint);
+        // What aliases and variables repeat is wrong once.
+        let repeated = |earlier: &Diagnostic| {
+            earlier.origin == said.origin && earlier.message == said.message && earlier.file == said.file
+        };
+        if !found.mistakes.iter().any(repeated) {
+            found.mistakes.push(said);
+        }
+    }
+
+    /// A mistake on the command line.
+    pub(super) fn flag(&self, flag: &'static str, message: String, hint: Option<String>) {
+        let mut found = self.found.borrow_mut();
+        if found.mistakes.len() >= MAX_REPORTED {
+            found.more += 1;
+            return;
+        }
+        found.mistakes.push(Diagnostic {
+            file: "".into(),
+            origin: Origin::Flag(flag),
+            path: String::new(),
+            message,
+            hint,
+        });
+    }
+
+    /// What the reader should know and may leave as it is. One for each place and sentence.
+    pub(super) fn notice(&self, place: &Place, message: impl Into<String>) {
+        let mut found = self.found.borrow_mut();
+        let said = diagnostic(place, &found.subject, message.into(), None);
+        if found.notices.last() != Some(&said) {
+            found.notices.push(said);
+        }
+    }
+
+    pub(super) fn has_mistakes(&self) -> bool {
+        !self.found.borrow().mistakes.is_empty()
+    }
+
+    /// The notices, or all mistakes, each in the order of the files.
+    pub(super) fn finish(self) -> Result<Vec<Diagnostic>, ConfigErrors> {
+        let mut found = self.found.into_inner();
+        let order = |a: &Diagnostic, b: &Diagnostic| (&a.origin, &a.file).cmp(&(&b.origin, &b.file));
+        if found.mistakes.is_empty() {
+            found.notices.sort_by(order);
+            return Ok(found.notices);
+        }
+        found.mistakes.sort_by(order);
+        Err(ConfigErrors {
+            mistakes: found.mistakes,
+            more: found.more,
+        })
+    }
+}
+
+fn diagnostic(place: &Place, subject: &str, message: String, hint: Option<String>) -> Diagnostic {
+    Diagnostic {
+        file: std::sync::Arc::clone(&place.file),
+        origin: Origin::File(place.position),
+        path: subject.to_owned(),
+        message,
+        hint,
+    }
+}

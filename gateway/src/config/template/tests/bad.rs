@@ -1,0 +1,1 @@
+//! Templates with mistakes, and every word of what is said of them.
