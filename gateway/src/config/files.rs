@@ -36,6 +36,22 @@ pub(super) fn read(path: &Path, longest: usize) -> Result<Contents, String> {
     })
 }
 
+/// Reads a file below a folder; one that lies elsewhere, by its path or by a link, is refused.
+pub(super) fn read_below(
+    folder: &Path,
+    relative: &Path,
+    longest: usize,
+) -> Result<Contents, String> {
+    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+    let folder = folder.canonicalize().map_err(|error| error.to_string())?;
+    let path = folder.join(relative);
+    let path = path.canonicalize().map_err(|error| error.to_string())?;
+    if !path.starts_with(&folder) {
+        return Err("it lies outside of the folder of the file that names it".to_owned());
+    }
+    read(&path, longest)
+}
+
 #[cfg(unix)]
 fn is_open_to_all(metadata: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;

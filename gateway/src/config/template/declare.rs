@@ -1,19 +1,20 @@
 //! From the sections of a template to what it declares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use gateway_core::control::Kind;
 use serde_json::{Map, Value as Json};
 
 use super::document::{Document, Resource, map};
 use super::ids::Ids;
-use super::kinds::Kind;
 use super::lambda::{self, FunctionDeclared};
 use super::order::Order;
 use super::report::Report;
 use super::scope::Scope;
 use super::shape::{Shaped, shape};
 use super::thing::{Foreign, Thing};
+use super::types::Type;
 use super::value::{Member, Place, Value, What};
 use super::{Inputs, Template, parameters, sam, served};
 use crate::config::diagnostic::{quoted, suggestion};
@@ -40,10 +41,21 @@ pub struct Declared {
 }
 
 /// All that a document declares; mistakes and notices are in the report.
-pub(super) fn all(document: Document, inputs: &Inputs, report: &Report) -> Template {
+/// `asked`: the inputs that were asked for before.
+pub(super) fn all(
+    document: Document,
+    inputs: &Inputs,
+    asked: BTreeSet<String>,
+    report: &Report,
+) -> Template {
     let parameters = parameters::read(&document.parameters, inputs, report);
     let mut scope = Scope::new(inputs, report, &document.stack_name, parameters);
-    let expanded = sam::expand(&document.resources, &document.globals, &scope);
+    *scope.asked.get_mut() = asked;
+    for (name, type_name) in &document.implied {
+        let foreign = Foreign::new(type_name, name.clone(), &scope);
+        scope.things.borrow_mut().insert(name.clone(), Thing::Foreign(foreign));
+    }
+    let expanded = sam::expand(&document.resources, &document.globals, &mut scope);
     scope.mappings = &document.mappings;
     scope.conditions = &document.conditions;
     scope.logical_ids = expanded.iter().map(|resource| &*resource.logical_id).collect();
@@ -83,8 +95,8 @@ impl Declaring<'_, '_> {
     fn resources(&self) -> Vec<Declared> {
         let mut ids = Ids::of_stack(self.scope.stack_name);
         let id = |resource: &Resource| {
-            let kind = Kind::of_type(resource.type_name.strip_prefix(OURS)?)?;
-            ids.give(kind, &resource.logical_id)
+            let of = Type::named(resource.type_name.strip_prefix(OURS)?)?;
+            ids.give(of, &resource.logical_id)
         };
         let ids: Vec<Option<String>> = self.resources.iter().map(id).collect();
         let (order, circles) = Order::new(self.resources).find(self.scope);
@@ -105,7 +117,8 @@ impl Declaring<'_, '_> {
             .collect();
         // A deployment may name a stage that is to show it; that stage must be there first.
         declared.sort_by_key(|it| {
-            let step = 2 * Kind::ALL.iter().position(|kind| *kind == it.kind).unwrap_or(0);
+            let step = Type::ALL.iter().position(|of| of.kind() == Some(it.kind));
+            let step = 2 * step.unwrap_or(0);
             let stage = it.body.get("stageName").filter(|_| it.kind == Kind::Deployment);
             let waits = stage.is_some_and(|stage| stages.contains(stage));
             if waits { step + 3 } else { step }
@@ -137,35 +150,42 @@ impl Declaring<'_, '_> {
             }
             return Thing::Foreign(self.foreign(resource));
         };
-        let Some(kind) = Kind::of_type(type_name) else {
-            let known = Kind::ALL.map(Kind::type_name);
+        let Some(of) = Type::named(type_name) else {
+            let known = Type::ALL.map(Type::name);
             let message = format!("unknown type {}", quoted(&resource.type_name));
             let hint = suggestion(type_name, "AWS::ApiGatewayV2 has", &known);
             self.scope.report.add(&resource.type_place, message, hint);
             return Thing::Broken;
         };
-        self.own(resource, kind, id, declared)
+        self.own(resource, of, id, declared)
     }
 
     fn own(
         &self,
         resource: &Resource,
-        kind: Kind,
+        of: Type,
         id: Option<&str>,
         declared: &mut Vec<Declared>,
     ) -> Thing {
-        let mut shaped = shape(self.scope, &resource.properties, kind.properties(), &resource.place);
-        self.complete(resource, kind, &mut shaped);
-        let named = kind.named_by().and_then(|name| shaped.body.get(name)?.as_str());
-        let Some(id) = id.or(named).map(str::to_owned) else {
+        let mut shaped = shape(self.scope, &resource.properties, of.properties(), &resource.place);
+        self.complete(resource, of, &mut shaped);
+        let named = of.named_by().and_then(|name| shaped.body.get(name)?.as_str());
+        let Some(mut id) = id.or(named).map(str::to_owned) else {
             return Thing::Broken;
         };
+        // Domain names are kept in small letters, whoever names them.
+        if of == Type::DomainName {
+            id.make_ascii_lowercase();
+        }
+        if of == Type::ApiMapping {
+            shaped.parents.values_mut().for_each(|domain| domain.make_ascii_lowercase());
+        }
         let thing = Thing::Own {
-            kind,
+            of,
             reference: id.clone(),
-            attributes: self.attributes(kind, &id, &shaped),
+            attributes: self.attributes(of, &id, &shaped),
         };
-        if !shaped.broken && !matches!(kind, Kind::ManagedOverrides | Kind::RoutingRule) {
+        if let Some(kind) = of.kind().filter(|_| !shaped.broken) {
             declared.push(Declared {
                 kind,
                 logical_id: resource.logical_id.clone(),
@@ -180,10 +200,10 @@ impl Declaring<'_, '_> {
     }
 
     /// What CloudFormation fills in or demands beyond the table of properties.
-    fn complete(&self, resource: &Resource, kind: Kind, shaped: &mut Shaped) {
+    fn complete(&self, resource: &Resource, of: Type, shaped: &mut Shaped) {
         let report = self.scope.report;
-        match kind {
-            Kind::Api => {
+        match of {
+            Type::Api => {
                 let imported = ["Body", "BodyS3Location"]
                     .into_iter()
                     .any(|body| resource.properties.child(body).is_some());
@@ -202,11 +222,11 @@ impl Declaring<'_, '_> {
                 }
             }
             // The API wants a list, if an empty one.
-            Kind::Authorizer => {
+            Type::Authorizer => {
                 let none = || Json::Array(Vec::new());
                 shaped.body.entry("identitySource").or_insert_with(none);
             }
-            Kind::RoutingRule => {
+            Type::RoutingRule => {
                 let hint = "show the API under a path of the domain name with AWS::ApiGatewayV2::ApiMapping";
                 let message = "routing rules are not built yet";
                 report.mistake_with_hint(&resource.type_place, message, hint);
@@ -215,23 +235,23 @@ impl Declaring<'_, '_> {
         }
     }
 
-    fn attributes(&self, kind: Kind, id: &str, shaped: &Shaped) -> Vec<(&'static str, String)> {
+    fn attributes(&self, of: Type, id: &str, shaped: &Shaped) -> Vec<(&'static str, String)> {
         let scope = self.scope;
         let mut attributes = Vec::new();
-        if let Some(name) = kind.id_attribute() {
+        if let Some(name) = of.id_attribute() {
             attributes.push((name, id.to_owned()));
         }
         let (region, suffix) = (&scope.inputs.region, scope.url_suffix());
         let partition = scope.partition();
-        match kind {
-            Kind::Api => {
+        match of {
+            Type::Api => {
                 let http = shaped.body.get("protocolType").and_then(Json::as_str) == Some("HTTP");
                 let scheme = if http { "https" } else { "wss" };
                 let endpoint = format!("{scheme}://{id}.execute-api.{region}.{suffix}");
                 attributes.push(("ApiEndpoint", endpoint));
                 attributes.push(("ExecuteApiArn", scope.arn("execute-api", id)));
             }
-            Kind::DomainName => {
+            Type::DomainName => {
                 let arn = format!("arn:{partition}:apigateway:{region}::/domainnames/{id}");
                 let regional = format!("d-local.execute-api.{region}.{suffix}");
                 attributes.push(("DomainNameArn", arn));
@@ -240,7 +260,7 @@ impl Declaring<'_, '_> {
                 attributes.push(("DistributionDomainName", format!("{id}.local")));
                 attributes.push(("DistributionHostedZoneId", "Z00000000LOCAL".to_owned()));
             }
-            Kind::RoutingRule => {
+            Type::RoutingRule => {
                 let domain = shaped.parents.values().next().cloned().unwrap_or_default();
                 attributes.push(("RoutingRuleArn", format!("{domain}/routingrules/{id}")));
             }
@@ -304,7 +324,8 @@ impl Declaring<'_, '_> {
                 _ => return None,
             };
             self.scope.report.about(format!("Resources.{}", resource.logical_id));
-            Some(lambda::declared(resource, self.globals, &seen, self.scope))
+            let read = || lambda::declared(resource, self.globals, &seen, self.scope);
+            Some(self.scope.report.softly(read))
         };
         self.resources.iter().filter_map(function).collect()
     }

@@ -44,6 +44,8 @@ pub(super) struct Document {
     pub(super) globals: Value,
     pub(super) resources: Vec<Resource>,
     pub(super) outputs: Vec<Member>,
+    /// Resources that AWS would have and the file does not spell out, with their types.
+    pub(super) implied: Vec<(String, &'static str)>,
 }
 
 /// One member of `Resources`.
@@ -93,6 +95,7 @@ impl Document {
             conditions: section("Conditions"),
             globals: tree.child("Globals").cloned().unwrap_or(nothing),
             outputs: section("Outputs"),
+            implied: Vec::new(),
             resources: section("Resources")
                 .iter()
                 .filter_map(|member| Resource::read(member, report))

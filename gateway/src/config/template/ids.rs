@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
-use super::kinds::Kind;
+use super::types::Type;
 
 /// Gives ids, each once.
 pub(super) struct Ids<'a> {
     stack_name: &'a str,
-    taken: HashSet<(Kind, String)>,
+    taken: HashSet<(Type, String)>,
 }
 
 impl<'a> Ids<'a> {
@@ -21,17 +21,17 @@ impl<'a> Ids<'a> {
     }
 
     /// The id of a resource; `None` where its name is its id.
-    pub(super) fn give(&mut self, kind: Kind, logical_id: &str) -> Option<String> {
-        let length = kind.id_length()?;
+    pub(super) fn give(&mut self, of: Type, logical_id: &str) -> Option<String> {
+        let length = of.id_length()?;
         // Two names of one template may lead to one id; the later one in the file yields.
         (0_u32..)
             .map(|attempt| derive(self.stack_name, logical_id, attempt, length))
-            .find(|id| self.taken.insert((kind, id.clone())))
+            .find(|id| self.taken.insert((of, id.clone())))
     }
 }
 
 /// `[a-z0-9]`, as AWS's ids are.
-fn derive(stack_name: &str, logical_id: &str, attempt: u32, length: usize) -> String {
+pub(super) fn derive(stack_name: &str, logical_id: &str, attempt: u32, length: usize) -> String {
     let mut hash = Sha256::new();
     for part in [stack_name.as_bytes(), logical_id.as_bytes(), &attempt.to_be_bytes()] {
         hash.update((part.len() as u64).to_be_bytes());
@@ -56,14 +56,14 @@ mod tests {
     #[test]
     fn ids_have_their_form_and_stay() {
         let mut ids = Ids::of_stack("chat");
-        let api = ids.give(Kind::Api, "Api").unwrap();
+        let api = ids.give(Type::Api, "Api").unwrap();
         assert_eq!(api.len(), 10);
         assert!(api.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
-        assert_eq!(ids.give(Kind::Route, "Connect").unwrap().len(), 7);
-        assert_eq!(ids.give(Kind::Model, "Message").unwrap().len(), 6);
-        assert_eq!(ids.give(Kind::Stage, "Prod"), None);
-        assert_eq!(Ids::of_stack("chat").give(Kind::Api, "Api"), Some(api.clone()));
-        assert_ne!(Ids::of_stack("cha").give(Kind::Api, "tApi"), Some(api.clone()));
-        assert_ne!(ids.give(Kind::Api, "Api"), Some(api), "each is given once");
+        assert_eq!(ids.give(Type::Route, "Connect").unwrap().len(), 7);
+        assert_eq!(ids.give(Type::Model, "Message").unwrap().len(), 6);
+        assert_eq!(ids.give(Type::Stage, "Prod"), None);
+        assert_eq!(Ids::of_stack("chat").give(Type::Api, "Api"), Some(api.clone()));
+        assert_ne!(Ids::of_stack("cha").give(Type::Api, "tApi"), Some(api.clone()));
+        assert_ne!(ids.give(Type::Api, "Api"), Some(api), "each is given once");
     }
 }

@@ -3,14 +3,15 @@
 //! [`load`] reads a file as what it is, works its functions and variables out, and returns all that it declares, or all
 //! mistakes with their places. What a template says beyond WebSocket APIs is named in a notice, never passed over in silence.
 
+mod apply;
 mod cidr;
 mod conditions;
 mod declare;
 mod document;
+mod fuel;
 mod functions;
 mod ids;
 mod json;
-mod kinds;
 mod lambda;
 mod order;
 mod parameters;
@@ -18,14 +19,16 @@ mod report;
 mod sam;
 mod scope;
 mod served;
+mod serverless;
 mod shape;
 mod thing;
+mod types;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,8 +38,8 @@ use self::value::Value;
 use super::diagnostic::{ConfigErrors, Diagnostic, Origin};
 use super::{files, yaml};
 
+pub use self::apply::{Setting, apply};
 pub use self::declare::Declared;
-pub use self::kinds::Kind;
 pub use self::lambda::FunctionDeclared;
 pub use self::value::Place;
 
@@ -73,10 +76,18 @@ pub struct Template {
     pub files: Vec<PathBuf>,
 }
 
+/// Reads a file that stands beside another, by the path that is written there; the error continues "… cannot be read: ".
+type ReadBeside<'a> = &'a dyn Fn(&str) -> Result<(PathBuf, String), String>;
+
 /// Reads a file.
 pub fn load(path: &Path, inputs: &Inputs) -> Result<Template, ConfigErrors> {
+    let folder = path.parent().unwrap_or(path);
+    let beside = |name: &str| {
+        let contents = files::read_below(folder, Path::new(name), yaml::MAX_BYTES)?;
+        Ok((folder.join(name), contents.text))
+    };
     match files::read(path, yaml::MAX_BYTES) {
-        Ok(contents) => read(path, &contents.text, inputs),
+        Ok(contents) => read(path, &contents.text, inputs, &beside),
         Err(why) => Err(ConfigErrors::from(vec![Diagnostic {
             file: path.to_string_lossy().into(),
             origin: Origin::WholeFile,
@@ -88,13 +99,23 @@ pub fn load(path: &Path, inputs: &Inputs) -> Result<Template, ConfigErrors> {
 }
 
 /// Reads a text that stands in the file `path`.
-fn read(path: &Path, text: &str, inputs: &Inputs) -> Result<Template, ConfigErrors> {
+fn read(
+    path: &Path,
+    text: &str,
+    inputs: &Inputs,
+    beside: ReadBeside<'_>,
+) -> Result<Template, ConfigErrors> {
     let file: Arc<str> = path.to_string_lossy().into();
     let report = Report::default();
-    let files = vec![path.to_owned()];
+    let mut files = vec![path.to_owned()];
     let template = tree(text, &file, &report).and_then(|tree| {
+        if tree.child("service").is_some() && tree.child("provider").is_some() {
+            let service = serverless::read(&tree, inputs, &report, beside);
+            files.extend(service.files);
+            return Some(declare::all(service.document, inputs, service.asked, &report));
+        }
         let document = understand(&tree, &file, &report)?;
-        Some(declare::all(document, inputs, &report))
+        Some(declare::all(document, inputs, BTreeSet::new(), &report))
     });
     let notices = report.finish()?;
     let Some(mut template) = template else {

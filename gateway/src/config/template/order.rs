@@ -119,8 +119,10 @@ impl<'a> Order<'a> {
                 return;
             }
             Some(("Fn::GetAtt", argument)) => {
-                let name = argument.as_text().or_else(|| argument.items().first()?.as_text());
-                self.name(name, scope, needs);
+                let parts = argument.items().iter().map_while(Value::as_text);
+                let listed: Vec<&str> = parts.collect();
+                let path = argument.as_text().map_or_else(|| listed.join("."), str::to_owned);
+                self.name(Some(&path), scope, needs);
                 Some(argument)
             }
             Some(("Fn::Sub", argument)) => {
@@ -155,9 +157,9 @@ impl<'a> Order<'a> {
 
     /// A name, perhaps with an attribute behind it, or of what SAM makes beside a function.
     fn name(&self, name: Option<&str>, scope: &Scope<'_>, needs: &mut BTreeSet<usize>) {
-        let Some(name) = name.and_then(|name| name.split('.').next()) else {
-            return;
-        };
+        let Some(full) = name else { return };
+        let alias = scope.aliases.get(full).map_or(full, String::as_str);
+        let name = alias.split('.').next().unwrap_or_default();
         if scope.parameters.contains_key(name) {
             return;
         }

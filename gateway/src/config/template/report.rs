@@ -1,6 +1,6 @@
 //! What is said about a template: mistakes, and notices of what is passed over.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::value::Place;
 use crate::config::diagnostic::{ConfigErrors, Diagnostic, MAX_REPORTED, Origin};
@@ -9,6 +9,8 @@ use crate::config::diagnostic::{ConfigErrors, Diagnostic, MAX_REPORTED, Origin};
 #[derive(Default)]
 pub(super) struct Report {
     found: RefCell<Found>,
+    /// What is not needed is being read: nothing in it is a mistake.
+    soft: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -40,6 +42,10 @@ impl Report {
 
     /// A mistake, with the hint where there is one.
     pub(super) fn add(&self, place: &Place, message: String, hint: Option<String>) {
+        if self.soft.get() {
+            self.notice(place, message);
+            return;
+        }
         let mut found = self.found.borrow_mut();
         if found.mistakes.len() >= MAX_REPORTED {
             found.more += 1;
@@ -80,8 +86,12 @@ impl Report {
         }
     }
 
-    pub(super) fn has_mistakes(&self) -> bool {
-        !self.found.borrow().mistakes.is_empty()
+    /// Reads what only others than the gateway need, where a mistake is a notice.
+    pub(super) fn softly<T>(&self, read: impl FnOnce() -> T) -> T {
+        let before = self.soft.replace(true);
+        let result = read();
+        self.soft.set(before);
+        result
     }
 
     /// The notices, or all mistakes, each in the order of the files.

@@ -55,9 +55,18 @@ const DOMAIN: [&str; 9] = [
     "SecurityPolicy",
 ];
 
-/// The resources, each `AWS::Serverless::WebSocketApi` replaced by what it stands for.
-pub(super) fn expand(resources: &[Resource], globals: &Value, scope: &Scope<'_>) -> Vec<Resource> {
+/// The tag of what SAM makes for a WebSocket API.
+const CREATED_BY: &str = "websocketapi:createdBy";
+
+/// The resources, each `AWS::Serverless::WebSocketApi` replaced by what it stands for. Its parts may also be named by
+/// aliases such as `Chat.Stage`, which are added to the scope.
+pub(super) fn expand(
+    resources: &[Resource],
+    globals: &Value,
+    scope: &mut Scope<'_>,
+) -> Vec<Resource> {
     let mut expanded = Vec::new();
+    let mut aliases = Vec::new();
     for resource in resources {
         scope.report.about(format!("Resources.{}", resource.logical_id));
         if resource.type_name == "AWS::Serverless::Function" {
@@ -65,12 +74,14 @@ pub(super) fn expand(resources: &[Resource], globals: &Value, scope: &Scope<'_>)
         }
         if resource.type_name == WEBSOCKET_API {
             let merged = merged(globals.child("WebSocketApi"), &resource.properties, scope);
-            let made = WebSocketApi::new(resource, &merged, scope).expand();
+            let (made, named) = WebSocketApi::new(resource, &merged, scope).expand();
             expanded.extend(made);
+            aliases.extend(named);
         } else {
             expanded.push(resource.clone());
         }
     }
+    scope.aliases.extend(aliases);
     let mut taken = HashSet::new();
     expanded.retain(|resource| {
         let new = taken.insert(resource.logical_id.clone());
@@ -120,12 +131,12 @@ fn merged(globals: Option<&Value>, own: &Value, scope: &Scope<'_>) -> Value {
     over(globals, own)
 }
 
-fn weight(value: &Value) -> usize {
+pub(super) fn weight(value: &Value) -> usize {
     let items = value.items().iter().chain(value.members().iter().map(|member| &member.value));
     1 + value.as_text().map_or(0, str::len) + items.map(weight).sum::<usize>()
 }
 
-fn over(below: &Value, above: &Value) -> Value {
+pub(super) fn over(below: &Value, above: &Value) -> Value {
     let what = match (&below.what, &above.what) {
         (_, What::Null) => return below.clone(),
         (What::List(below), What::List(above)) => What::List([&below[..], above].concat()),
@@ -151,6 +162,7 @@ struct WebSocketApi<'a, 'i> {
     properties: &'a Value,
     scope: &'a Scope<'i>,
     made: Vec<Resource>,
+    aliases: Vec<(String, String)>,
 }
 
 impl<'a, 'i> WebSocketApi<'a, 'i> {
@@ -160,10 +172,11 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             properties,
             scope,
             made: Vec::new(),
+            aliases: Vec::new(),
         }
     }
 
-    fn expand(mut self) -> Vec<Resource> {
+    fn expand(mut self) -> (Vec<Resource>, Vec<(String, String)>) {
         self.check_keys(self.properties, &PROPERTIES);
         self.api();
         let routes = self.properties.child("Routes").map(Value::members).unwrap_or_default();
@@ -182,7 +195,22 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
         for made in &mut self.made {
             made.condition.clone_from(&self.resource.condition);
         }
-        self.made
+        (self.made, self.aliases)
+    }
+
+    /// Another name of one of the parts, as SAM has them.
+    fn alias(&mut self, part: &str, logical_id: &str) {
+        let name = format!("{}.{part}", self.id());
+        self.aliases.push((name, logical_id.to_owned()));
+    }
+
+    /// The tags of the whole, where parts get them, and SAM's own.
+    fn tags(&self, whole: bool) -> Option<Member> {
+        let created_by = Member::new(CREATED_BY, Value::text("SAM", self.place()), self.place());
+        let tags = self.properties.child("Tags").filter(|_| whole);
+        let tags = tags.map(Value::members).unwrap_or_default();
+        let all = tags.iter().cloned().chain([created_by]).collect();
+        self.given("Tags", Value::new(What::Map(all), self.place()))
     }
 
     fn id(&self) -> &'a str {
@@ -248,35 +276,46 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             "DisableSchemaValidation",
             "IpAddressType",
             "RouteSelectionExpression",
-            "Tags",
         ] {
             members.push(self.taken(self.properties, key, key));
         }
+        members.push(self.tags(true));
         self.add(self.id().to_owned(), "Api", self.place(), members);
+        if let Some(api) = self.made.last_mut() {
+            api.depends_on.clone_from(&self.resource.depends_on);
+        }
     }
 
     /// What the `$connect` route says of authorization.
     fn auth(&mut self, routes: &[Member]) -> Option<(Value, Option<String>)> {
         let auth = self.properties.child("Auth")?;
         self.check_keys(auth, &AUTH);
-        let kind = auth.child("AuthType")?;
-        let connect = routes.iter().find(|route| route.key == "$connect");
-        match kind.as_text() {
-            Some("NONE") => return None,
-            Some("AWS_IAM" | "CUSTOM") => {}
-            _ => {
-                let message = format!("expected NONE, AWS_IAM or CUSTOM, found {}", kind.describe());
-                self.scope.report.mistake(&kind.place, message);
-                return None;
-            }
-        }
-        if connect.is_none() {
+        let report = self.scope.report;
+        if !routes.iter().any(|route| route.key == "$connect") {
             let message = "Auth needs a $connect route, which is the one that it guards";
-            self.scope.report.mistake(&auth.place, message);
+            report.mistake(&auth.place, message);
             return None;
         }
-        if kind.as_text() == Some("AWS_IAM") {
-            return Some((kind.clone(), None));
+        let Some(kind) = auth.child("AuthType") else {
+            report.mistake(&auth.place, "'AuthType' is missing");
+            return None;
+        };
+        let written = kind.as_text().map(str::to_ascii_uppercase);
+        let upper = Value::text(written.clone().unwrap_or_default(), &kind.place);
+        match written.as_deref() {
+            Some("CUSTOM") => {}
+            Some("AWS_IAM" | "NONE") => {
+                if auth.members().len() > 1 {
+                    let message = "AuthType AWS_IAM and NONE stand alone";
+                    report.mistake(&auth.place, message);
+                }
+                return Some((upper, None));
+            }
+            _ => {
+                let message = format!("expected NONE, AWS_IAM or CUSTOM, found {}", kind.describe());
+                report.mistake(&kind.place, message);
+                return None;
+            }
         }
         let Some(arn) = auth.child("AuthArn") else {
             let message = "'AuthArn' is missing";
@@ -294,16 +333,14 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             self.taken(auth, "InvokeRole", "AuthorizerCredentialsArn"),
         ];
         self.add(id.clone(), "Authorizer", &auth.place, members);
-        Some((kind.clone(), Some(id)))
+        Some((upper, Some(id)))
     }
 
     fn route(&mut self, route: &Member, auth: Option<&(Value, Option<String>)>) {
         let Member { key, place, value } = route;
         let bare = match &**key {
-            "$connect" => "Connect",
-            "$disconnect" => "Disconnect",
-            "$default" => "Default",
-            key if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric()) => key,
+            "$connect" | "$disconnect" | "$default" => capitalized(&key[1..]),
+            key if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric()) => capitalized(key),
             key => {
                 let message = format!("the route key {} must consist of letters and digits", quoted(key));
                 let hint = "or be $connect, $disconnect or $default";
@@ -362,6 +399,12 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             let message = "a WebSocket API has no $default stage";
             self.scope.report.mistake(&name.value.place, message);
         }
+        // A name that is a function tells SAM nothing when it makes the logical id.
+        let part = match name.as_ref().map(|name| name.value.as_text()) {
+            None | Some(Some("default")) => "Default",
+            Some(name) => name.unwrap_or_default(),
+        };
+        let id = format!("{}{part}Stage", self.id());
         let default = Value::text("default", self.place());
         let mut members = vec![
             self.api_id(),
@@ -373,11 +416,13 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             "DefaultRouteSettings",
             "RouteSettings",
             "StageVariables",
-            "Tags",
         ] {
             members.push(self.taken(self.properties, key, key));
         }
-        self.add(format!("{}Stage", self.id()), "Stage", self.place(), members);
+        let propagate = self.properties.child("PropagateTags").and_then(Value::as_bool);
+        members.push(self.tags(propagate == Some(true)));
+        self.alias("Stage", &id);
+        self.add(id, "Stage", self.place(), members);
     }
 
     fn domain(&mut self) {
@@ -411,26 +456,38 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             self.taken(domain, "MutualTlsAuthentication", "MutualTlsAuthentication"),
         ];
         self.add(id.clone(), "DomainName", &domain.place, members);
-        let paths = domain.child("BasePath");
-        let one = |path: &Value| vec![path.clone()];
-        let paths: Vec<Option<Value>> = match paths {
+        self.alias("DomainName", &id);
+        let paths: Vec<Option<&Value>> = match domain.child("BasePath") {
             None => vec![None],
-            Some(value) if value.items().is_empty() => one(value).into_iter().map(Some).collect(),
-            Some(list) => list.items().iter().cloned().map(Some).collect(),
+            Some(list) if !list.items().is_empty() => list.items().iter().map(Some).collect(),
+            Some(path) => vec![Some(path)],
         };
-        for (n, path) in paths.into_iter().enumerate() {
-            // "/" is the root, which a mapping says by saying nothing.
-            let path = path.filter(|path| path.as_text() != Some("/"));
-            let number = if n == 0 { String::new() } else { n.to_string() };
+        for path in paths {
+            let place = path.map_or(&domain.place, |path| &path.place);
+            let text = path.and_then(Value::as_text).unwrap_or_default();
+            if path.is_some_and(|path| path.as_text().is_none()) {
+                self.scope.report.mistake(place, "BasePath takes text, or a list of texts");
+            }
+            let key = text.trim_matches('/');
+            let key = (!key.is_empty()).then(|| Value::text(key, place));
             let members = vec![
                 self.api_id(),
-                path.and_then(|path| self.given("ApiMappingKey", path)),
-                self.given("DomainName", Value::reference(&id, &domain.place)),
-                self.given("Stage", Value::reference(&format!("{}Stage", self.id()), &domain.place)),
+                key.and_then(|key| self.given("ApiMappingKey", key)),
+                self.given("DomainName", Value::reference(&id, place)),
+                self.given("Stage", Value::reference(&format!("{}.Stage", self.id()), place)),
             ];
-            self.add(format!("{}ApiMapping{number}", self.id()), "ApiMapping", &domain.place, members);
+            let part: String = text.chars().filter(|c| !"-_/".contains(*c)).collect();
+            self.add(format!("{}{part}ApiMapping", self.id()), "ApiMapping", place, members);
         }
     }
+}
+
+/// `sendMessage` is `Sendmessage`, as SAM has it.
+fn capitalized(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut chars = lower.chars();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
 }
 
 /// The URI by which an integration invokes a function.

@@ -4,14 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Inputs;
+use super::fuel::Fuel;
 use super::report::Report;
 use super::thing::Thing;
 use super::value::{Member, Place, Value, What};
 use crate::config::diagnostic::{quoted, suggestion};
-
-/// Values, and bytes of text, that functions may make of one template. A name may stand for a name twice, and that for
-/// another twice, so without a bound a short text could mean a very long one.
-const MOST_MADE: usize = 16 * 1024 * 1024;
 
 /// Conditions and functions that may stand inside each other across names.
 pub(super) const MOST_NESTED: usize = 200;
@@ -26,13 +23,15 @@ pub(super) struct Scope<'a> {
     /// All logical ids, whether there is a thing for them yet or not.
     pub(super) logical_ids: HashSet<&'a str>,
     pub(super) parameters: HashMap<String, Value>,
+    /// Other names of resources, such as SAM's `Chat.Stage`.
+    pub(super) aliases: HashMap<String, String>,
     pub(super) things: RefCell<HashMap<String, Thing>>,
     /// Conditions that are known, and those on the way (`None`).
     pub(super) truths: RefCell<HashMap<String, Option<bool>>>,
     pub(super) nested: Cell<usize>,
     /// Inputs that something asked for.
     pub(super) asked: RefCell<BTreeSet<String>>,
-    made: Cell<usize>,
+    fuel: Fuel,
 }
 
 impl<'a> Scope<'a> {
@@ -50,24 +49,18 @@ impl<'a> Scope<'a> {
             conditions: &[],
             logical_ids: HashSet::new(),
             parameters,
+            aliases: HashMap::new(),
             things: RefCell::default(),
             truths: RefCell::default(),
             nested: Cell::new(0),
             asked: RefCell::default(),
-            made: Cell::new(0),
+            fuel: Fuel::default(),
         }
     }
 
     /// Counts what was made; false where it is too much, which is then said.
     pub(super) fn spend(&self, amount: usize, place: &Place) -> bool {
-        let made = self.made.get().saturating_add(amount);
-        let enough = made <= MOST_MADE;
-        if !enough && self.made.get() <= MOST_MADE {
-            let message = format!("what the functions make of this file is larger than {MOST_MADE} bytes");
-            self.report.mistake(place, message);
-        }
-        self.made.set(made);
-        enough
+        self.fuel.spend(amount, place, self.report)
     }
 
     /// What `Ref` gives; `None` for `AWS::NoValue`.
@@ -83,6 +76,7 @@ impl<'a> Scope<'a> {
             }
             return Some(Value::new(value.what.clone(), place));
         }
+        let name = self.aliases.get(name).map_or(name, String::as_str);
         Some(self.of_thing(name, place, |thing| thing.reference(name)))
     }
 
@@ -93,6 +87,10 @@ impl<'a> Scope<'a> {
             let hint = format!("text that is to stay is written ${{!{name}.{attribute}}}");
             self.report.mistake_with_hint(place, message, hint);
             return Value::broken(place);
+        }
+        // SAM's parts are for Ref, and people write them either way.
+        if let Some(alias) = self.aliases.get(&format!("{name}.{attribute}")) {
+            return self.of_thing(alias, place, |thing| thing.reference(alias));
         }
         self.of_thing(name, place, |thing| thing.attribute(attribute))
     }

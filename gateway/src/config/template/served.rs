@@ -2,10 +2,10 @@
 //!
 //! A feature that lands takes its line out of this table.
 
+use gateway_core::control::Kind;
 use serde_json::Value as Json;
 
 use super::declare::Declared;
-use super::kinds::Kind;
 use super::report::Report;
 
 /// A member, by its path, and the values of it that ask for what is not there.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::kinds::{Form, Property, wire_name};
+use super::types::{Form, Property, wire_name};
 use super::scope::Scope;
 use super::value::{Member, Place, Value, What};
 use super::json;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::kinds::Kind;
+use super::types::Type;
 use super::scope::Scope;
 use crate::config::diagnostic::{quoted, suggestion};
 
@@ -11,7 +11,7 @@ use crate::config::diagnostic::{quoted, suggestion};
 pub(super) enum Thing {
     /// One that is declared here.
     Own {
-        kind: Kind,
+        of: Type,
         reference: String,
         attributes: Vec<(&'static str, String)>,
     },
@@ -73,14 +73,14 @@ impl Thing {
     pub(super) fn attribute(&self, attribute: &str) -> Result<Option<String>, String> {
         match self {
             Self::Own {
-                kind, attributes, ..
+                of, attributes, ..
             } => {
                 let found = attributes.iter().find(|(name, _)| *name == attribute);
                 let Some((_, value)) = found else {
                     let known: Vec<&str> = attributes.iter().map(|(name, _)| *name).collect();
                     let hint = suggestion(attribute, "there are", &known).unwrap_or_default();
-                    let kind = kind.type_name();
-                    let message = format!("AWS::ApiGatewayV2::{kind} has no attribute {}", quoted(attribute));
+                    let name = of.name();
+                    let message = format!("AWS::ApiGatewayV2::{name} has no attribute {}", quoted(attribute));
                     let hint = if hint.is_empty() { hint } else { format!("; {hint}") };
                     return Err(message + &hint);
                 };

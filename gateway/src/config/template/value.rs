@@ -14,16 +14,6 @@ pub struct Place {
     pub position: Position,
 }
 
-impl Place {
-    /// The first character of a file.
-    pub(super) fn start(file: &Arc<str>) -> Self {
-        Self {
-            file: Arc::clone(file),
-            position: Position::START,
-        }
-    }
-}
-
 #[derive(Debug, Clone)]
 pub(super) struct Value {
     pub(super) what: What,

@@ -7,7 +7,7 @@ use super::*;
 /// Every mistake points into the text.
 fn check(text: &str) {
     let file = Path::new("template.yaml");
-    let Err(ConfigErrors { mistakes, more }) = read(file, text, &inputs()) else {
+    let Err(ConfigErrors { mistakes, more }) = read(file, text, &inputs(), &nothing_beside) else {
         return;
     };
     assert!(!mistakes.is_empty(), "refused without a word: {more}");

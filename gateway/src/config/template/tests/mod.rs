@@ -1,9 +1,8 @@
 //! Templates with what they declare, templates with mistakes and what is said of them, and text that is neither.
 
 mod bad;
-mod cloudformation;
+mod files;
 mod fuzz;
-mod sam;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -44,8 +43,8 @@ fn table(template: &Template) -> String {
         let body = serde_json::Value::Object(it.body.clone());
         let above = it.parents.join(" ");
         let above = if above.is_empty() { above } else { format!(" of {above}") };
-        let (kind, name) = (it.kind.type_name(), &it.logical_id);
-        writeln!(table, "{kind} {name}{above}: {body}").unwrap();
+        let (kind, name) = (it.kind, &it.logical_id);
+        writeln!(table, "{kind:?} {name}{above}: {body}").unwrap();
     }
     for (name, value) in &template.outputs {
         writeln!(table, "output {name}: {value}").unwrap();
@@ -92,11 +91,16 @@ fn check(file: &str, inputs: &Inputs, expected: &str, expected_notices: &[&str])
 
 /// What is said of a text that stands in `template.yaml`.
 fn complaints(text: &str, inputs: &Inputs) -> Vec<String> {
-    match read(Path::new("template.yaml"), text, inputs) {
+    match read(Path::new("template.yaml"), text, inputs, &nothing_beside) {
         Ok(template) => {
             assert!(!table(&template).is_empty() || template.declared.is_empty());
             Vec::new()
         }
         Err(errors) => errors.to_string().lines().map(str::to_owned).collect(),
     }
+}
+
+/// A folder that holds nothing else.
+fn nothing_beside(_: &str) -> Result<(PathBuf, String), String> {
+    Err("there is nothing".to_owned())
 }

@@ -1,8 +1,10 @@
 //! The `AWS::ApiGatewayV2` resource types and their properties ("AWS CloudFormation, API Gateway V2 resource type reference").
 
-/// A kind of resource that a template may declare.
+use gateway_core::control::Kind;
+
+/// One of `AWS::ApiGatewayV2::…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub(super) enum Type {
     /// An API with all below it.
     Api,
     /// A way into a private network.
@@ -81,9 +83,9 @@ const fn must(name: &'static str, form: Form) -> Property {
     }
 }
 
-impl Kind {
+impl Type {
     /// All, in an order in which each may be created: a resource names only those of kinds before its own.
-    pub const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Api,
         Self::VpcLink,
         Self::DomainName,
@@ -101,7 +103,7 @@ impl Kind {
     ];
 
     /// The last part of the type's name.
-    pub fn type_name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Api => "Api",
             Self::VpcLink => "VpcLink",
@@ -120,19 +122,33 @@ impl Kind {
         }
     }
 
-    /// The kind of `AWS::ApiGatewayV2::…`, by what stands behind that.
-    pub(super) fn of_type(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.type_name() == name)
+    /// The type `AWS::ApiGatewayV2::…`, by what stands behind that.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// The kind of resource that the control plane keeps of it, where it keeps one.
+    pub(super) fn kind(self) -> Option<Kind> {
+        Some(match self {
+            Self::Api => Kind::Api,
+            Self::VpcLink => Kind::VpcLink,
+            Self::DomainName => Kind::DomainName,
+            Self::Authorizer => Kind::Authorizer,
+            Self::Model => Kind::Model,
+            Self::Integration => Kind::Integration,
+            Self::IntegrationResponse => Kind::IntegrationResponse,
+            Self::Route => Kind::Route,
+            Self::RouteResponse => Kind::RouteResponse,
+            Self::Deployment => Kind::Deployment,
+            Self::Stage => Kind::Stage,
+            Self::ApiMapping => Kind::ApiMapping,
+            Self::ManagedOverrides | Self::RoutingRule => return None,
+        })
     }
 
     /// Characters of its id; `None` where its name is its id.
     pub(super) fn id_length(self) -> Option<usize> {
-        match self {
-            Self::Api => Some(10),
-            Self::Route | Self::Integration => Some(7),
-            Self::Stage | Self::DomainName => None,
-            _ => Some(6),
-        }
+        self.kind().map_or(Some(6), Kind::id_length)
     }
 
     /// The property, and the member of the body, whose value is the id of a kind without generated ids.
