@@ -128,6 +128,16 @@ impl Account {
         self.domain_names.insert(name, Arc::new(domain));
     }
 
+    /// Adds or replaces all APIs and domain names of another account.
+    pub fn place(&mut self, other: &Self) {
+        let apis = other.apis.iter();
+        self.apis
+            .extend(apis.map(|(id, api)| (id.clone(), Arc::clone(api))));
+        let domains = other.domain_names.iter();
+        self.domain_names
+            .extend(domains.map(|(name, domain)| (name.clone(), Arc::clone(domain))));
+    }
+
     /// The APIs of these ids, with the domain names that show one of them; everything where no id is named. Fails with the
     /// first id that is not there.
     pub fn only(&self, ids: &[String]) -> Result<Self, String> {

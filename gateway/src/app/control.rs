@@ -9,12 +9,12 @@ use connection_store::{
     DiskDocuments, DocumentStore, Documents, LocalDocuments, MemoryDocuments, RedisDocuments,
     RedisUrl,
 };
-use gateway_core::control::{ApiDocuments, DomainDocuments, describe, describe_domain};
 
 use super::deploy;
 use super::deployer::Deployer;
-use crate::config::{Config, Loaded, Secret, Store};
-use crate::control::{self, Control, Settings};
+use super::sources::Read;
+use crate::config::{Secret, Store};
+use crate::control::{Control, Settings};
 
 /// How long a call to the store may take.
 const CALL: Duration = Duration::from_secs(2);
@@ -23,11 +23,11 @@ const FOLDER: &str = "control";
 
 /// Opens it, serves what it holds, and declares what the file says. A sentence for the operator where that fails.
 pub(super) async fn open(
-    loaded: &Loaded,
+    read: &Read,
     deployer: &Arc<Deployer>,
     public: SocketAddr,
 ) -> Result<Arc<Control>, String> {
-    let config = Arc::new(loaded.config.clone());
+    let config = Arc::new(read.loaded.config.clone());
     let deployer = Arc::clone(deployer);
     let settings = Settings {
         region: config.server.region.clone(),
@@ -50,23 +50,11 @@ pub(super) async fn open(
     let opened = Control::open(settings, store, copy).await;
     let control =
         opened.map_err(|error| format!("what configures the APIs cannot be read: {error}"))?;
-    let (apis, domains) = declared(loaded);
-    control.declare(apis, domains).await;
+    let files = read
+        .account(public)
+        .map_err(|mistakes| mistakes.to_string())?;
+    control.declare(&files).await;
     Ok(Arc::new(control))
-}
-
-/// What the file declares, as the control plane shows it.
-pub(super) fn declared(loaded: &Loaded) -> (Vec<ApiDocuments>, Vec<DomainDocuments>) {
-    let Config { apis, server, .. } = &loaded.config;
-    let (file, now) = (loaded.located.file(), control::now());
-    let apis = apis.iter().map(|api| describe(api, file, &now)).collect();
-    let domains = server.domains.iter().map(|domain| {
-        let mappings = domain.mappings.iter();
-        let mappings =
-            mappings.map(|m| (m.api_mapping_key.as_str(), m.api.as_str(), m.stage.as_str()));
-        describe_domain(&domain.domain_name, mappings, file, &server.region)
-    });
-    (apis, domains.collect())
 }
 
 async fn on_disk(folder: &Path) -> Result<(DiskDocuments, Documents), String> {

@@ -6,7 +6,9 @@ mod deployer;
 mod membership;
 mod process;
 mod reload;
+mod sources;
 mod workers;
 
 pub use deploy::{Addresses, Compiled, Deployment, compile_all};
 pub use process::{EXIT_CONFIG, EXIT_UNAVAILABLE, run};
+pub use sources::{Read, Sources};

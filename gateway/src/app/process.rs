@@ -17,10 +17,10 @@ use super::deploy::{Addresses, compile_all};
 use super::deployer::Deployer;
 use super::membership::Membership;
 use super::reload::Reloader;
+use super::sources::{Read, Sources};
 use super::workers::{self, Listeners, Shared};
-use crate::config::{
-    Config, ConfigErrors, Diagnostic, Loaded, LogFormat, Overrides, Store, Watcher,
-};
+use crate::config::template::Template;
+use crate::config::{Config, ConfigErrors, Diagnostic, LogFormat, Store, Watcher};
 use crate::env;
 use crate::integration::http::TlsRoots;
 use crate::listen::{self, Budget, Handshakes, Port, TlsOffer};
@@ -39,7 +39,7 @@ const EXIT_UNFINISHED: u8 = 1;
 const RESERVED_DESCRIPTORS: (usize, usize) = (96, 2048);
 
 /// Serves until a signal ends it. Everything is checked before a port is bound.
-pub fn run(loaded: Loaded, file: Option<PathBuf>, overrides: Overrides) -> ExitCode {
+pub fn run(read: Read, sources: Sources) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -48,7 +48,7 @@ pub fn run(loaded: Loaded, file: Option<PathBuf>, overrides: Overrides) -> ExitC
         Err(error) => return unavailable(&format!("the runtime cannot start: {error}")),
     };
     runtime.block_on(async {
-        match Process::start(loaded, file, overrides).await {
+        match Process::start(read, sources).await {
             Ok(process) => process.serve().await,
             Err(code) => code,
         }
@@ -77,11 +77,8 @@ struct Signals {
 }
 
 impl Process {
-    async fn start(
-        loaded: Loaded,
-        file: Option<PathBuf>,
-        overrides: Overrides,
-    ) -> Result<Self, ExitCode> {
+    async fn start(read: Read, sources: Sources) -> Result<Self, ExitCode> {
+        let loaded = &read.loaded;
         let signals = (|| {
             Ok::<_, std::io::Error>(Signals {
                 terminate: signal(SignalKind::terminate())?,
@@ -102,7 +99,7 @@ impl Process {
             eprintln!("wiregate: {why}");
             ExitCode::from(EXIT_CONFIG)
         })?;
-        compile_all(&loaded, &Account::default(), planned).map_err(|mistakes| {
+        compile_all(loaded, &Account::default(), planned).map_err(|mistakes| {
             eprintln!("{}", ConfigErrors::from(mistakes));
             ExitCode::from(EXIT_CONFIG)
         })?;
@@ -136,7 +133,7 @@ impl Process {
         };
         let (places, reserved) = places();
         let observe = Arc::new(Observe::new(access));
-        let mut warnings = loaded.warnings.clone();
+        let mut warnings = read.warnings();
         let started = Deployer::start(
             addresses,
             Arc::clone(&stages),
@@ -158,7 +155,7 @@ impl Process {
                 Some(joining.await.map_err(|why| unavailable(&why))?)
             }
         };
-        let opened = control::open(&loaded, &deployer, addresses.public);
+        let opened = control::open(&read, &deployer, addresses.public);
         let control = opened.await.map_err(|why| unavailable(&why))?;
         let node = match &membership {
             Some(membership) => Arc::clone(&membership.node),
@@ -201,18 +198,18 @@ impl Process {
         let (stop, stopped) = watch::channel(false);
         let threads = spawn_all(&shared, public, management, node_listeners, &stopped)
             .map_err(|error| unavailable(&format!("a worker thread cannot start: {error}")))?;
-        announce(&shared, nodes, &warnings, places);
+        announce(&shared, nodes, &warnings, &read.templates, places);
         if membership.is_some() {
             // Other nodes change APIs too. It ends with the runtime.
             tokio::spawn(Arc::clone(&control).follow());
         }
         let reloader = Reloader {
-            file,
-            overrides,
+            sources,
+            public: addresses.public,
             deployer,
             control,
             tls,
-            loaded,
+            read,
         };
         Ok(Self {
             shared,
@@ -384,7 +381,13 @@ fn spawn_all(
 }
 
 /// The banner says what is served, where, with which store and preset; the line that begins with `ready` is for programs.
-fn announce(shared: &Shared, nodes: Option<SocketAddr>, warnings: &[Diagnostic], places: usize) {
+fn announce(
+    shared: &Shared,
+    nodes: Option<SocketAddr>,
+    warnings: &[Diagnostic],
+    templates: &[Template],
+    places: usize,
+) {
     let mut out = std::io::stdout().lock();
     let served = shared.stages.load();
     let mut lines = vec![format!(
@@ -428,8 +431,15 @@ fn announce(shared: &Shared, nodes: Option<SocketAddr>, warnings: &[Diagnostic],
             );
         }
     }
+    for template in templates {
+        let outputs = template.outputs.iter();
+        lines.extend(
+            outputs
+                .map(|(name, value)| format!("  {} output {name}: {value}", template.stack_name)),
+        );
+    }
     if deployed.is_empty() {
-        let hint = "serving no API: every handshake is answered 403; name a file with --config";
+        let hint = "serving no API yet: every handshake is answered 403; name a file with --config or --template, or use aws apigatewayv2";
         lines.push(format!("  warning: {hint}"));
     }
     lines.extend(

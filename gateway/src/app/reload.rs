@@ -1,36 +1,36 @@
 //! A changed file: checked whole, then swapped in without closing a socket; a bad one changes nothing.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gateway_core::resource::Preset;
+use gateway_core::control::Account;
 
-use super::control;
 use super::deployer::Deployer;
-use crate::config::{self, Config, ConfigErrors, Loaded, Overrides};
+use super::sources::{Read, Sources};
+use crate::config::{Config, ConfigErrors, Loaded};
 use crate::control::Control;
 use crate::listen::TlsOffer;
 
 /// What a reload needs to know.
 #[derive(Debug)]
 pub(super) struct Reloader {
-    pub(super) file: Option<PathBuf>,
-    pub(super) overrides: Overrides,
+    pub(super) sources: Sources,
+    pub(super) public: SocketAddr,
     pub(super) deployer: Arc<Deployer>,
     pub(super) control: Arc<Control>,
     pub(super) tls: Arc<TlsOffer>,
     /// What is in force.
-    pub(super) loaded: Loaded,
+    pub(super) read: Read,
 }
 
 impl Reloader {
     /// Loads the file again and swaps its APIs in.
     pub(super) async fn reload(&mut self, why: &str) {
         match self.load() {
-            Ok(loaded) => {
-                let (apis, domains) = control::declared(&loaded);
-                self.control.declare(apis, domains).await;
-                if loaded.config.server.tls != self.loaded.config.server.tls {
+            Ok((Read { loaded, templates }, files)) => {
+                self.control.declare(&files).await;
+                if loaded.config.server.tls != self.read.loaded.config.server.tls {
                     self.tls.set(loaded.config.server.tls.as_ref());
                     tracing::info!("new connections get the new server.tls");
                 }
@@ -42,10 +42,11 @@ impl Reloader {
                     );
                 }
                 tracing::info!(apis = loaded.config.apis.len(), "reloaded, because {why}");
-                self.loaded = Loaded {
+                let loaded = Loaded {
                     config: kept,
                     ..loaded
                 };
+                self.read = Read { loaded, templates };
             }
             Err(errors) => {
                 tracing::error!("the new configuration is refused, the old one stays:\n{errors}");
@@ -55,31 +56,29 @@ impl Reloader {
 
     /// The files whose change is worth a look.
     pub(super) fn files(&self) -> Vec<PathBuf> {
-        let tls = self.loaded.config.server.tls.as_ref();
-        let pem = tls.map(|tls| tls.files.as_slice()).unwrap_or_default();
-        self.file.iter().chain(pem).cloned().collect()
+        self.sources
+            .file
+            .iter()
+            .chain(self.read.files())
+            .cloned()
+            .collect()
     }
 
-    fn load(&self) -> Result<Loaded, ConfigErrors> {
-        let request = config::Request {
-            file: self.file.as_deref(),
-            env: std::env::vars(),
-            overrides: self.overrides.clone(),
-            default_preset: Preset::Open,
-        };
-        let loaded = config::load(request)?;
-        let warnings = self.deployer.load(&loaded)?;
-        for warning in loaded.warnings.iter().chain(&warnings) {
+    fn load(&self) -> Result<(Read, Account), ConfigErrors> {
+        let read = self.sources.read()?;
+        let files = read.account(self.public)?;
+        let warnings = self.deployer.load(&read.loaded)?;
+        for warning in read.warnings().iter().chain(&warnings) {
             tracing::warn!("{warning}");
         }
-        Ok(loaded)
+        Ok((read, files))
     }
 
     /// The process goes on with the settings it started with, so the next comparison must be against those.
     fn keep_settings(&self, new: Config) -> Config {
         Config {
-            server: self.loaded.config.server.clone(),
-            lambda: self.loaded.config.lambda.clone(),
+            server: self.read.loaded.config.server.clone(),
+            lambda: self.read.loaded.config.lambda.clone(),
             ..new
         }
     }

@@ -12,7 +12,7 @@ use crate::control::ACCOUNT;
 
 /// The language of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// wiregate.yaml.
     Wiregate,
     /// A CloudFormation template.

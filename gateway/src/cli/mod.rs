@@ -4,6 +4,7 @@
 mod client;
 mod connections;
 mod export;
+mod import;
 mod nodes;
 mod outbox;
 mod print;
@@ -17,18 +18,18 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use gateway_core::control::Account;
-use gateway_core::resource::Preset;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::connections::Connections;
 use self::export::Export;
+use self::import::Import;
 use self::nodes::Nodes;
 use self::outbox::Outbox;
 use self::print::finish;
-use crate::app::{self, EXIT_CONFIG};
-use crate::config::{self, ConfigErrors, Loaded, Log, LogFormat, Overrides};
+use crate::app::{self, EXIT_CONFIG, Sources};
+use crate::config::{self, ConfigErrors, Log, LogFormat, Overrides};
 
 /// A self-hosted WebSocket API gateway that speaks Amazon API Gateway's model.
 #[derive(Debug, Parser)]
@@ -54,6 +55,8 @@ enum Command {
     Connections(Connections),
     /// Write what the control plane holds as a file.
     Export(Export),
+    /// Write what a template declares as wiregate.yaml.
+    Import(Import),
     /// Count, list and replay the $disconnects that lost nodes left untold.
     Outbox(Outbox),
 }
@@ -75,6 +78,27 @@ struct Serve {
     /// Folder for what must outlive the process.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
+    #[command(flatten)]
+    templates: Templates,
+}
+
+/// What templates need to be read.
+#[derive(Debug, Args)]
+struct Templates {
+    /// A CloudFormation or SAM template, or a serverless.yml, whose WebSocket APIs are served too; may be given again.
+    #[arg(long = "template", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A value for a parameter of a template, or for what it looks up elsewhere; may be given again.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+    /// Stage of a serverless.yml.
+    #[arg(long, value_name = "STAGE")]
+    stage: Option<String>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 const DEFAULT_FILE: &str = "wiregate.yaml";
@@ -98,41 +122,55 @@ pub fn main() -> ExitCode {
         Command::Nodes(nodes) => finish(nodes.run()),
         Command::Connections(connections) => finish(connections.run()),
         Command::Export(export) => finish(export.run()),
+        Command::Import(import) => match import.run() {
+            Ok(text) => finish(Ok(text)),
+            Err(errors) => refuse(&errors),
+        },
         Command::Outbox(outbox) => finish(outbox.run()),
     }
-}
-
-fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, ConfigErrors> {
-    config::load(config::Request {
-        file,
-        env: std::env::vars(),
-        overrides: overrides.clone(),
-        default_preset: Preset::Open,
-    })
 }
 
 fn serve_command(serve: Serve) -> ExitCode {
     let file = serve
         .config
         .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
-    let overrides = Overrides {
-        listen: serve.listen,
-        management_listen: serve.management_listen,
-        store: serve.store,
-        data_dir: serve.data_dir,
+    let sources = Sources {
+        file,
+        overrides: Overrides {
+            listen: serve.listen,
+            management_listen: serve.management_listen,
+            store: serve.store,
+            data_dir: serve.data_dir,
+        },
+        ..serve.templates.sources()
     };
-    match load(file.as_deref(), &overrides) {
-        Ok(loaded) => {
-            start_log(loaded.config.server.log);
-            app::run(loaded, file, overrides)
+    match sources.read() {
+        Ok(read) => {
+            start_log(read.loaded.config.server.log);
+            app::run(read, sources)
         }
         Err(errors) => refuse(&errors),
     }
 }
 
+impl Templates {
+    fn sources(self) -> Sources {
+        Sources {
+            templates: self.files,
+            parameters: self.parameters.into_iter().collect(),
+            stage: self.stage,
+            ..Sources::default()
+        }
+    }
+}
+
 fn check(file: &Path) -> ExitCode {
-    let loaded = match load(Some(file), &Overrides::default()) {
-        Ok(loaded) => loaded,
+    let sources = Sources {
+        file: Some(file.to_owned()),
+        ..Sources::default()
+    };
+    let loaded = match sources.read() {
+        Ok(read) => read.loaded,
         Err(errors) => return refuse(&errors),
     };
     let server = &loaded.config.server;

@@ -59,7 +59,10 @@ impl Mark {
         let Some(tag) = tag else { return (mark, None) };
         if tag.is_yaml_core_schema() || tag.handle == "!!" {
             mark.text = tag.suffix == "str";
-            if matches!(&*tag.suffix, "str" | "int" | "float" | "bool" | "null" | "map" | "seq") {
+            if matches!(
+                &*tag.suffix,
+                "str" | "int" | "float" | "bool" | "null" | "map" | "seq"
+            ) {
                 return (mark, None);
             }
         } else if tag.handle == "!" {

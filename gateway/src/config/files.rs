@@ -42,7 +42,11 @@ pub(super) fn read_below(
     relative: &Path,
     longest: usize,
 ) -> Result<Contents, String> {
-    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+    let folder = if folder == Path::new("") {
+        Path::new(".")
+    } else {
+        folder
+    };
     let folder = folder.canonicalize().map_err(|error| error.to_string())?;
     let path = folder.join(relative);
     let path = path.canonicalize().map_err(|error| error.to_string())?;

@@ -179,7 +179,9 @@ impl<'a> Cursor<'a> {
         let found = match &self.node.tree {
             Tree::Broken => return,
             Tree::Null => "nothing".to_owned(),
-            Tree::Scalar(_) | Tree::Quoted(_) if self.path.may_hold_secret() => "other text".to_owned(),
+            Tree::Scalar(_) | Tree::Quoted(_) if self.path.may_hold_secret() => {
+                "other text".to_owned()
+            }
             Tree::Scalar(text) | Tree::Quoted(text) => quoted(text),
             Tree::List(_) => "a list".to_owned(),
             Tree::Map(_) => "a map".to_owned(),

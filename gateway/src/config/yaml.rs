@@ -259,7 +259,9 @@ impl Builder {
                 merged,
                 ..
             }) => {
-                if let Some(flaw) = merged.and_then(|it| Decoration::merge(&mut entries, &mut first, it)) {
+                if let Some(flaw) =
+                    merged.and_then(|it| Decoration::merge(&mut entries, &mut first, it))
+                {
                     self.flaws.push(flaw);
                 }
                 (Tree::Map(entries), origin, mark)

@@ -12,9 +12,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use connection_store::{Change, Committed, DiskDocuments, DocumentError, DocumentStore};
 use gateway_core::context::iso_time;
-use gateway_core::control::{
-    Account, Answer, ApiDocuments, Context, ControlError, DomainDocuments, Request, answer,
-};
+use gateway_core::control::{Account, Answer, Context, ControlError, Request, answer};
 use gateway_core::resource::ProtocolType;
 use http::{HeaderName, HeaderValue, Response};
 use tokio::sync::Mutex;
@@ -120,16 +118,11 @@ impl Control {
         self.account.load_full()
     }
 
-    /// Lays what files declare beside what the control plane created.
-    pub async fn declare(&self, apis: Vec<ApiDocuments>, domains: Vec<DomainDocuments>) {
+    /// Lays what files declare beside what the control plane created, in place of what they declared before.
+    pub async fn declare(&self, files: &Account) {
         let _held = self.held.lock().await;
         let mut account = self.account().without_files();
-        for api in apis {
-            account.place_api(api);
-        }
-        for domain in domains {
-            account.place_domain_name(domain);
-        }
+        account.place(files);
         self.serve(account);
     }
 

@@ -54,12 +54,20 @@ pub fn apply(
 
 fn depends_on(declared: &Declared, refused: &HashSet<&str>) -> bool {
     let names = |member: &str| {
-        let value = declared.body.get(member).and_then(serde_json::Value::as_str);
+        let value = declared
+            .body
+            .get(member)
+            .and_then(serde_json::Value::as_str);
         let id = value.map(|value| value.strip_prefix("integrations/").unwrap_or(value));
         id.is_some_and(|id| refused.contains(id))
     };
-    declared.parents.iter().any(|parent| refused.contains(&**parent))
-        || ["target", "authorizerId", "deploymentId", "apiId"].into_iter().any(names)
+    declared
+        .parents
+        .iter()
+        .any(|parent| refused.contains(&**parent))
+        || ["target", "authorizerId", "deploymentId", "apiId"]
+            .into_iter()
+            .any(names)
 }
 
 fn create(
@@ -87,14 +95,20 @@ fn create(
     };
     let parents: Vec<&str> = declared.parents.iter().map(String::as_str).collect();
     // No file owns a VPC link, so one of an earlier reading is still there.
-    if declared.kind == Kind::VpcLink && account.get(Kind::VpcLink, &[], &declared.id, &context).is_ok() {
+    if declared.kind == Kind::VpcLink
+        && account
+            .get(Kind::VpcLink, &[], &declared.id, &context)
+            .is_ok()
+    {
         return Ok(());
     }
     let created = account.create(declared.kind, &parents, declared.body.clone(), &mut context);
     let message = match created {
         Err(refusal) => refusal.to_string(),
         Ok(document) => {
-            let id = document.get(declared.kind.id_member()).and_then(serde_json::Value::as_str);
+            let id = document
+                .get(declared.kind.id_member())
+                .and_then(serde_json::Value::as_str);
             if id == Some(&declared.id) {
                 return Ok(());
             }
@@ -112,12 +126,23 @@ fn at_its_line(declared: &Declared, message: String) -> Diagnostic {
         // AWS says both "routeKey" and "route key".
         let words: String = name
             .chars()
-            .flat_map(|c| c.is_ascii_uppercase().then_some(' ').into_iter().chain([c.to_ascii_lowercase()]))
+            .flat_map(|c| {
+                c.is_ascii_uppercase()
+                    .then_some(' ')
+                    .into_iter()
+                    .chain([c.to_ascii_lowercase()])
+            })
             .collect();
         name.len() > 2 && (lower.contains(&name.to_lowercase()) || lower.contains(&words))
     };
-    let path = declared.places.keys().filter(spoken_of).max_by_key(|path| path.len());
-    let place = path.and_then(|path| declared.places.get(path)).unwrap_or(&declared.place);
+    let path = declared
+        .places
+        .keys()
+        .filter(spoken_of)
+        .max_by_key(|path| path.len());
+    let place = path
+        .and_then(|path| declared.places.get(path))
+        .unwrap_or(&declared.place);
     Diagnostic {
         file: std::sync::Arc::clone(&place.file),
         origin: Origin::File(place.position),
@@ -133,7 +158,10 @@ fn mark(template: &Template, account: &mut Account) {
         return;
     };
     let origin: std::sync::Arc<str> = file.to_string_lossy().into();
-    let ours = template.declared.iter().map(|declared| (declared.kind, &*declared.id));
+    let ours = template
+        .declared
+        .iter()
+        .map(|declared| (declared.kind, &*declared.id));
     let ours: HashSet<(Kind, &str)> = ours.collect();
     let apis: Vec<_> = account
         .apis()

@@ -36,7 +36,8 @@ impl Scope<'_> {
 
     fn truth(&self, value: &Value) -> Option<bool> {
         if self.nested.get() >= MOST_NESTED {
-            let message = format!("conditions stand deeper than {MOST_NESTED} levels in each other");
+            let message =
+                format!("conditions stand deeper than {MOST_NESTED} levels in each other");
             self.report.mistake(&value.place, message);
             return None;
         }
@@ -54,7 +55,9 @@ impl Scope<'_> {
             let name = self.text_of(&name.value)?;
             return self.condition(&name, &value.place);
         }
-        if let Some((name @ ("Fn::And" | "Fn::Equals" | "Fn::Not" | "Fn::Or"), argument)) = call(value) {
+        if let Some((name @ ("Fn::And" | "Fn::Equals" | "Fn::Not" | "Fn::Or"), argument)) =
+            call(value)
+        {
             return self.truth_of(name, argument, &value.place);
         }
         let known = self.evaluate(value)?;
@@ -79,7 +82,9 @@ impl Scope<'_> {
                     return None;
                 }
                 Some(match (&left, &right) {
-                    (Some(left), Some(right)) if left.as_text().is_some() => left.as_text() == right.as_text(),
+                    (Some(left), Some(right)) if left.as_text().is_some() => {
+                        left.as_text() == right.as_text()
+                    }
                     _ => left == right,
                 })
             }
@@ -97,7 +102,10 @@ impl Scope<'_> {
                     _ => truths.into_iter().any(|truth| truth),
                 })
             }
-            _ => self.wrong_arguments(&format!("{name} takes a list of two to ten conditions"), place),
+            _ => self.wrong_arguments(
+                &format!("{name} takes a list of two to ten conditions"),
+                place,
+            ),
         }
     }
 }

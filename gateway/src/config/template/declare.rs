@@ -53,12 +53,18 @@ pub(super) fn all(
     *scope.asked.get_mut() = asked;
     for (name, type_name) in &document.implied {
         let foreign = Foreign::new(type_name, name.clone(), &scope);
-        scope.things.borrow_mut().insert(name.clone(), Thing::Foreign(foreign));
+        scope
+            .things
+            .borrow_mut()
+            .insert(name.clone(), Thing::Foreign(foreign));
     }
     let expanded = sam::expand(&document.resources, &document.globals, &mut scope);
     scope.mappings = &document.mappings;
     scope.conditions = &document.conditions;
-    scope.logical_ids = expanded.iter().map(|resource| &*resource.logical_id).collect();
+    scope.logical_ids = expanded
+        .iter()
+        .map(|resource| &*resource.logical_id)
+        .collect();
     for condition in &document.conditions {
         report.about(format!("Conditions.{}", condition.key));
         scope.condition(&condition.key, &condition.place);
@@ -106,7 +112,9 @@ impl Declaring<'_, '_> {
         let mut declared = Vec::new();
         for n in order {
             let resource = &self.resources[n];
-            self.scope.report.about(format!("Resources.{}", resource.logical_id));
+            self.scope
+                .report
+                .about(format!("Resources.{}", resource.logical_id));
             let thing = self.thing(resource, ids[n].as_deref(), &mut declared);
             self.keep(resource, thing);
         }
@@ -119,7 +127,10 @@ impl Declaring<'_, '_> {
         declared.sort_by_key(|it| {
             let step = Type::ALL.iter().position(|of| of.kind() == Some(it.kind));
             let step = 2 * step.unwrap_or(0);
-            let stage = it.body.get("stageName").filter(|_| it.kind == Kind::Deployment);
+            let stage = it
+                .body
+                .get("stageName")
+                .filter(|_| it.kind == Kind::Deployment);
             let waits = stage.is_some_and(|stage| stages.contains(stage));
             if waits { step + 3 } else { step }
         });
@@ -131,12 +142,7 @@ impl Declaring<'_, '_> {
         things.insert(resource.logical_id.clone(), thing);
     }
 
-    fn thing(
-        &self,
-        resource: &Resource,
-        id: Option<&str>,
-        declared: &mut Vec<Declared>,
-    ) -> Thing {
+    fn thing(&self, resource: &Resource, id: Option<&str>, declared: &mut Vec<Declared>) -> Thing {
         if let Some((condition, place)) = &resource.condition {
             match self.scope.condition(condition, place) {
                 Some(true) => {}
@@ -167,9 +173,16 @@ impl Declaring<'_, '_> {
         id: Option<&str>,
         declared: &mut Vec<Declared>,
     ) -> Thing {
-        let mut shaped = shape(self.scope, &resource.properties, of.properties(), &resource.place);
+        let mut shaped = shape(
+            self.scope,
+            &resource.properties,
+            of.properties(),
+            &resource.place,
+        );
         self.complete(resource, of, &mut shaped);
-        let named = of.named_by().and_then(|name| shaped.body.get(name)?.as_str());
+        let named = of
+            .named_by()
+            .and_then(|name| shaped.body.get(name)?.as_str());
         let Some(mut id) = id.or(named).map(str::to_owned) else {
             return Thing::Broken;
         };
@@ -178,7 +191,10 @@ impl Declaring<'_, '_> {
             id.make_ascii_lowercase();
         }
         if of == Type::ApiMapping {
-            shaped.parents.values_mut().for_each(|domain| domain.make_ascii_lowercase());
+            shaped
+                .parents
+                .values_mut()
+                .for_each(|domain| domain.make_ascii_lowercase());
         }
         let thing = Thing::Own {
             of,
@@ -308,12 +324,18 @@ impl Declaring<'_, '_> {
             rest if rest.starts_with("AWS::ApiGateway::") => {
                 "belongs to a REST API, which is not served yet".to_owned()
             }
-            rest if rest.starts_with("AWS::IAM::") => "is passed over: nothing needs it here".to_owned(),
-            _ => format!("is not created here; !Ref gives {}", quoted(&foreign.reference)),
+            rest if rest.starts_with("AWS::IAM::") => {
+                "is passed over: nothing needs it here".to_owned()
+            }
+            _ => format!(
+                "is not created here; !Ref gives {}",
+                quoted(&foreign.reference)
+            ),
         };
-        scope
-            .report
-            .notice(&resource.type_place, format!("{} ({type_name}) {said}", resource.logical_id));
+        scope.report.notice(
+            &resource.type_place,
+            format!("{} ({type_name}) {said}", resource.logical_id),
+        );
         foreign
     }
 
@@ -323,7 +345,9 @@ impl Declaring<'_, '_> {
                 Some(Thing::Function(seen)) => seen.clone(),
                 _ => return None,
             };
-            self.scope.report.about(format!("Resources.{}", resource.logical_id));
+            self.scope
+                .report
+                .about(format!("Resources.{}", resource.logical_id));
             let read = || lambda::declared(resource, self.globals, &seen, self.scope);
             Some(self.scope.report.softly(read))
         };
@@ -360,7 +384,11 @@ fn outputs(section: &[Member], scope: &Scope<'_>) -> Vec<(String, String)> {
 
 /// What the caller gave and nothing asked for is probably misspelt.
 fn report_unasked(document: &Document, scope: &Scope<'_>) {
-    let known: Vec<&str> = document.parameters.iter().map(|member| &*member.key).collect();
+    let known: Vec<&str> = document
+        .parameters
+        .iter()
+        .map(|member| &*member.key)
+        .collect();
     let asked = scope.asked.borrow();
     for name in scope.inputs.parameters.keys() {
         if known.contains(&&**name) || asked.contains(name) {

@@ -67,10 +67,9 @@ impl Document {
         for section in tree.members() {
             report.about(&section.key);
             match &*section.key {
-                "Hooks" | "Rules" => report.notice(
-                    &section.place,
-                    format!("{} are not run here", section.key),
-                ),
+                "Hooks" | "Rules" => {
+                    report.notice(&section.place, format!("{} are not run here", section.key))
+                }
                 "Transform" => transform(&section.value, report),
                 known if SECTIONS.contains(&known) => {}
                 unknown => {
@@ -109,10 +108,14 @@ fn transform(value: &Value, report: &Report) {
     let names = value.items().iter().chain(value.as_text().map(|_| value));
     for name in names {
         match name.as_text() {
-            Some(text) if text.starts_with("AWS::Serverless-") || text == "AWS::LanguageExtensions" => {}
+            Some(text)
+                if text.starts_with("AWS::Serverless-") || text == "AWS::LanguageExtensions" => {}
             _ => report.notice(
                 &name.place,
-                format!("the transform {} is run by AWS and not here", name.describe()),
+                format!(
+                    "the transform {} is run by AWS and not here",
+                    name.describe()
+                ),
             ),
         }
     }
@@ -141,7 +144,10 @@ impl Resource {
             return None;
         }
         if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric()) {
-            let message = format!("the logical id {} must consist of letters and digits", quoted(key));
+            let message = format!(
+                "the logical id {} must consist of letters and digits",
+                quoted(key)
+            );
             report.mistake(place, message);
         }
         let members = map(value, report);
@@ -208,7 +214,10 @@ impl Resource {
     }
 
     pub(super) fn is_function(&self) -> bool {
-        matches!(&*self.type_name, "AWS::Serverless::Function" | "AWS::Lambda::Function")
+        matches!(
+            &*self.type_name,
+            "AWS::Serverless::Function" | "AWS::Lambda::Function"
+        )
     }
 }
 

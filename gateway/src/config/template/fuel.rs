@@ -19,7 +19,9 @@ impl Fuel {
         let before = self.0.get();
         let made = before.saturating_add(amount);
         if made > MOST && before <= MOST {
-            let message = format!("what functions and variables make of this file is larger than {MOST} bytes");
+            let message = format!(
+                "what functions and variables make of this file is larger than {MOST} bytes"
+            );
             report.mistake(place, message);
         }
         self.0.set(made);

@@ -50,7 +50,9 @@ impl Scope<'_> {
                 if let Some((name, argument)) = call(value) {
                     return self.call(name, argument, place);
                 }
-                let members = members.iter().filter_map(|member| self.evaluate_member(member));
+                let members = members
+                    .iter()
+                    .filter_map(|member| self.evaluate_member(member));
                 Some(Value::new(What::Map(members.collect()), place))
             }
             what => Some(Value::new(what.clone(), place)),
@@ -138,7 +140,9 @@ impl Scope<'_> {
         };
         let made = made.unwrap_or_else(broken);
         let bytes = made.items().iter().chain([&made]);
-        let bytes = bytes.map(|item| 1 + item.as_text().map_or(0, str::len)).sum();
+        let bytes = bytes
+            .map(|item| 1 + item.as_text().map_or(0, str::len))
+            .sum();
         if !self.spend(bytes, place) {
             return Some(broken());
         }
@@ -214,7 +218,9 @@ impl Scope<'_> {
         let [index, list] = &arguments[..] else {
             return self.wrong_arguments(takes, place);
         };
-        let number = index.as_text().and_then(|text| text.trim().parse::<usize>().ok());
+        let number = index
+            .as_text()
+            .and_then(|text| text.trim().parse::<usize>().ok());
         let (Some(number), What::List(items)) = (number, &list.what) else {
             return self.wrong_arguments(takes, place);
         };
@@ -255,7 +261,11 @@ impl Scope<'_> {
         };
         // The language extensions' { DefaultValue: … } comes fourth.
         let default = last.member("DefaultValue").filter(|_| keys.len() == 3);
-        let keys = if default.is_some() { keys } else { argument.items() };
+        let keys = if default.is_some() {
+            keys
+        } else {
+            argument.items()
+        };
         if keys.len() != 3 {
             return self.wrong_arguments(takes, place);
         }
@@ -282,14 +292,18 @@ impl Scope<'_> {
         if let Some(value) = self.supplied(&name) {
             return Some(Value::text(value, place));
         }
-        let message = format!("the export {} of another stack is not looked up", quoted(&name));
+        let message = format!(
+            "the export {} of another stack is not looked up",
+            quoted(&name)
+        );
         let hint = format!("give its value with --parameter {name}=value");
         self.report.mistake_with_hint(place, message, hint);
         None
     }
 
     fn cidr(&self, argument: &Value, place: &Place) -> Option<Value> {
-        let takes = "Fn::Cidr takes a list: an address block, how many (up to 256), and the bits of each";
+        let takes =
+            "Fn::Cidr takes a list: an address block, how many (up to 256), and the bits of each";
         let arguments = self.arguments(argument)?;
         let texts: Option<Vec<&str>> = arguments.iter().map(Value::as_text).collect();
         let blocks = match texts.as_deref() {
@@ -346,7 +360,9 @@ impl Scope<'_> {
                 self.attribute(thing, attribute, place)
             }
             // AWS::NoValue leaves nothing.
-            _ => self.reference(name, place).unwrap_or_else(|| Value::text("", place)),
+            _ => self
+                .reference(name, place)
+                .unwrap_or_else(|| Value::text("", place)),
         };
         self.text_of(&value)
     }

@@ -33,7 +33,11 @@ impl<'a> Ids<'a> {
 /// `[a-z0-9]`, as AWS's ids are.
 pub(super) fn derive(stack_name: &str, logical_id: &str, attempt: u32, length: usize) -> String {
     let mut hash = Sha256::new();
-    for part in [stack_name.as_bytes(), logical_id.as_bytes(), &attempt.to_be_bytes()] {
+    for part in [
+        stack_name.as_bytes(),
+        logical_id.as_bytes(),
+        &attempt.to_be_bytes(),
+    ] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -58,12 +62,21 @@ mod tests {
         let mut ids = Ids::of_stack("chat");
         let api = ids.give(Type::Api, "Api").unwrap();
         assert_eq!(api.len(), 10);
-        assert!(api.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+        assert!(
+            api.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        );
         assert_eq!(ids.give(Type::Route, "Connect").unwrap().len(), 7);
         assert_eq!(ids.give(Type::Model, "Message").unwrap().len(), 6);
         assert_eq!(ids.give(Type::Stage, "Prod"), None);
-        assert_eq!(Ids::of_stack("chat").give(Type::Api, "Api"), Some(api.clone()));
-        assert_ne!(Ids::of_stack("cha").give(Type::Api, "tApi"), Some(api.clone()));
+        assert_eq!(
+            Ids::of_stack("chat").give(Type::Api, "Api"),
+            Some(api.clone())
+        );
+        assert_ne!(
+            Ids::of_stack("cha").give(Type::Api, "tApi"),
+            Some(api.clone())
+        );
         assert_ne!(ids.give(Type::Api, "Api"), Some(api), "each is given once");
     }
 }

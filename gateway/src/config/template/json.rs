@@ -183,7 +183,10 @@ impl Reader<'_> {
         if self.takes(c) {
             return Ok(());
         }
-        Err(self.flaw(format!("this is not JSON: {} is missing", quoted(&c.to_string()))))
+        Err(self.flaw(format!(
+            "this is not JSON: {} is missing",
+            quoted(&c.to_string())
+        )))
     }
 
     fn takes(&mut self, c: char) -> bool {
@@ -239,17 +242,29 @@ mod tests {
     fn json() {
         use serde_json::json;
         check("{}", Ok(json!({})));
-        check("\t[1, -2.5e1, \"3\", null]\r\n", Ok(json!([1, -25.0, "3", null])));
+        check(
+            "\t[1, -2.5e1, \"3\", null]\r\n",
+            Ok(json!([1, -25.0, "3", null])),
+        );
         check(
             r#"{"a": {"b": [true, "\u00e9\ud83d\ude00\n\/"]}}"#,
             Ok(json!({"a": {"b": [true, "é😀\n/"]}})),
         );
         check(r#""\ud83d""#, Ok(json!("\u{fffd}")));
-        check("{\n  \"a\" 1}", Err("2:7: this is not JSON: ':' is missing"));
+        check(
+            "{\n  \"a\" 1}",
+            Err("2:7: this is not JSON: ':' is missing"),
+        );
         check("[1, ]", Err("1:5: this is not JSON: a value is missing"));
         check("{\"a\": 1,\n \"a\": 2}", Err("2:2: duplicate key 'a'"));
-        check("[1] 2", Err("1:5: something stands behind the end of the JSON value"));
-        check("\"a", Err("1:3: this is not JSON: text without its closing quote"));
+        check(
+            "[1] 2",
+            Err("1:5: something stands behind the end of the JSON value"),
+        );
+        check(
+            "\"a",
+            Err("1:3: this is not JSON: text without its closing quote"),
+        );
         check(
             &"[".repeat(100),
             Err("1:66: maps and lists stand deeper than 64 levels"),

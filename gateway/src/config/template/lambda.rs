@@ -33,7 +33,10 @@ pub struct FunctionDeclared {
 /// What others see of a function.
 pub(super) fn seen(resource: &Resource, globals: &Value, scope: &Scope<'_>) -> FunctionThing {
     let function = Function::new(resource, globals, scope);
-    let name = match function.written("FunctionName").and_then(|value| scope.text_of(&value)) {
+    let name = match function
+        .written("FunctionName")
+        .and_then(|value| scope.text_of(&value))
+    {
         Some(name) if !name.is_empty() => name,
         _ => resource.logical_id.clone(),
     };
@@ -103,7 +106,9 @@ impl<'a, 'i> Function<'a, 'i> {
     fn environment(&self) -> BTreeMap<String, String> {
         let mut environment = BTreeMap::new();
         for settings in self.globals.into_iter().chain([self.own]) {
-            let variables = settings.child("Environment").and_then(|value| value.child("Variables"));
+            let variables = settings
+                .child("Environment")
+                .and_then(|value| value.child("Variables"));
             for variable in variables.map(Value::members).unwrap_or_default() {
                 let value = self.scope.evaluate(&variable.value);
                 if let Some(text) = value.and_then(|value| self.scope.text_of(&value)) {

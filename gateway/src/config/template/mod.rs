@@ -112,7 +112,12 @@ fn read(
         if tree.child("service").is_some() && tree.child("provider").is_some() {
             let service = serverless::read(&tree, inputs, &report, beside);
             files.extend(service.files);
-            return Some(declare::all(service.document, inputs, service.asked, &report));
+            return Some(declare::all(
+                service.document,
+                inputs,
+                service.asked,
+                &report,
+            ));
         }
         let document = understand(&tree, &file, &report)?;
         Some(declare::all(document, inputs, BTreeSet::new(), &report))
@@ -133,14 +138,15 @@ fn read(
 /// The tree of a YAML or JSON text; mistakes of form are reported.
 fn tree(text: &str, file: &Arc<str>, report: &Report) -> Option<Value> {
     let begins = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    let (tree, flaws) = if begins.starts_with('{') && !file.ends_with(".yaml") && !file.ends_with(".yml") {
-        match json::parse(text) {
-            Ok(tree) => (Some(tree), Vec::new()),
-            Err(flaw) => (None, vec![flaw]),
-        }
-    } else {
-        yaml::parse_template(text)
-    };
+    let (tree, flaws) =
+        if begins.starts_with('{') && !file.ends_with(".yaml") && !file.ends_with(".yml") {
+            match json::parse(text) {
+                Ok(tree) => (Some(tree), Vec::new()),
+                Err(flaw) => (None, vec![flaw]),
+            }
+        } else {
+            yaml::parse_template(text)
+        };
     for flaw in flaws {
         let place = Place {
             file: Arc::clone(file),
@@ -155,7 +161,8 @@ fn understand(tree: &Value, file: &Arc<str>, report: &Report) -> Option<Document
     if tree.child("Resources").is_some() {
         return Some(Document::read(tree, &document::stack_name_of(file), report));
     }
-    let hint = "a CloudFormation or SAM template has Resources, a serverless.yml has service and provider";
+    let hint =
+        "a CloudFormation or SAM template has Resources, a serverless.yml has service and provider";
     report.mistake_with_hint(&tree.place, "this is no template", hint);
     None
 }

@@ -68,21 +68,31 @@ impl<'a> Order<'a> {
                     None => break,
                 }
             }
-            let Some(begin) = on_way.get(&at) else { continue };
+            let Some(begin) = on_way.get(&at) else {
+                continue;
+            };
             let circle = &way[*begin..];
             let first = &self.resources[*circle.iter().min().unwrap_or(&at)];
             let shown = circle.iter().take(20).chain([&at]);
             let names: Vec<&str> = shown.map(|n| &*self.resources[*n].logical_id).collect();
-            scope.report.about(format!("Resources.{}", first.logical_id));
-            let message = format!("resources need each other in a circle: {}", names.join(" → "));
-            let hint = "one of them must do without the next, by Ref, Fn::GetAtt, Fn::Sub or DependsOn";
+            scope
+                .report
+                .about(format!("Resources.{}", first.logical_id));
+            let message = format!(
+                "resources need each other in a circle: {}",
+                names.join(" → ")
+            );
+            let hint =
+                "one of them must do without the next, by Ref, Fn::GetAtt, Fn::Sub or DependsOn";
             scope.report.mistake_with_hint(&first.place, message, hint);
         }
     }
 
     fn needs(&self, n: usize, scope: &Scope<'_>) -> BTreeSet<usize> {
         let resource = &self.resources[n];
-        scope.report.about(format!("Resources.{}", resource.logical_id));
+        scope
+            .report
+            .about(format!("Resources.{}", resource.logical_id));
         let mut needs = BTreeSet::new();
         for (name, place) in &resource.depends_on {
             match self.numbers.get(&**name) {
@@ -108,7 +118,10 @@ impl<'a> Order<'a> {
         let mut known: Vec<&str> = self.numbers.keys().copied().collect();
         known.sort_unstable();
         let hint = suggestion(name, "", &known).filter(|hint| hint.starts_with("did"));
-        let message = format!("DependsOn names {}, which is no resource of this template", quoted(name));
+        let message = format!(
+            "DependsOn names {}, which is no resource of this template",
+            quoted(name)
+        );
         scope.report.add(place, message, hint);
     }
 
@@ -121,16 +134,22 @@ impl<'a> Order<'a> {
             Some(("Fn::GetAtt", argument)) => {
                 let parts = argument.items().iter().map_while(Value::as_text);
                 let listed: Vec<&str> = parts.collect();
-                let path = argument.as_text().map_or_else(|| listed.join("."), str::to_owned);
+                let path = argument
+                    .as_text()
+                    .map_or_else(|| listed.join("."), str::to_owned);
                 self.name(Some(&path), scope, needs);
                 Some(argument)
             }
             Some(("Fn::Sub", argument)) => {
-                let text = argument.as_text().or_else(|| argument.items().first()?.as_text());
+                let text = argument
+                    .as_text()
+                    .or_else(|| argument.items().first()?.as_text());
                 let variables = argument.items().get(1);
                 for part in parts_of_sub(text.unwrap_or_default()) {
                     if let SubPart::Name(name) = part
-                        && variables.and_then(|variables| variables.member(name)).is_none()
+                        && variables
+                            .and_then(|variables| variables.member(name))
+                            .is_none()
                     {
                         self.name(Some(name), scope, needs);
                     }
@@ -141,7 +160,15 @@ impl<'a> Order<'a> {
                 if let [condition, then, otherwise] = argument.items() {
                     let name = condition.as_text().unwrap_or_default();
                     let truth = scope.truths.borrow().get(name).copied().flatten();
-                    self.walk(if truth == Some(false) { otherwise } else { then }, scope, needs);
+                    self.walk(
+                        if truth == Some(false) {
+                            otherwise
+                        } else {
+                            then
+                        },
+                        scope,
+                        needs,
+                    );
                 }
                 return;
             }

@@ -24,14 +24,13 @@ const KEYS: [&str; 11] = [
 ];
 
 /// The value of each parameter; broken where it has none.
-pub(super) fn read(
-    section: &[Member],
-    inputs: &Inputs,
-    report: &Report,
-) -> HashMap<String, Value> {
+pub(super) fn read(section: &[Member], inputs: &Inputs, report: &Report) -> HashMap<String, Value> {
     let value = |member: &Member| {
         report.about(format!("Parameters.{}", member.key));
-        (member.key.clone(), Parameter { member, report }.value(inputs))
+        (
+            member.key.clone(),
+            Parameter { member, report }.value(inputs),
+        )
     };
     section.iter().map(value).collect()
 }
@@ -156,8 +155,14 @@ impl Parameter<'_> {
     fn refuse(&self, item: &str, why: &str) {
         let Member { key, place, value } = self.member;
         let secret = value.child("NoEcho").and_then(Value::as_bool) == Some(true);
-        let shown = if secret { "its value".to_owned() } else { quoted(item) };
-        let hint = value.child("ConstraintDescription").and_then(Value::as_text);
+        let shown = if secret {
+            "its value".to_owned()
+        } else {
+            quoted(item)
+        };
+        let hint = value
+            .child("ConstraintDescription")
+            .and_then(Value::as_text);
         let message = format!("the parameter {}: {shown} {why}", quoted(key));
         self.report.add(place, message, hint.map(str::to_owned));
     }

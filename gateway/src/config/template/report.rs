@@ -54,7 +54,9 @@ impl Report {
         let said = diagnostic(place, &found.subject, message, hint);
         // What aliases and variables repeat is wrong once.
         let repeated = |earlier: &Diagnostic| {
-            earlier.origin == said.origin && earlier.message == said.message && earlier.file == said.file
+            earlier.origin == said.origin
+                && earlier.message == said.message
+                && earlier.file == said.file
         };
         if !found.mistakes.iter().any(repeated) {
             found.mistakes.push(said);
@@ -97,7 +99,8 @@ impl Report {
     /// The notices, or all mistakes, each in the order of the files.
     pub(super) fn finish(self) -> Result<Vec<Diagnostic>, ConfigErrors> {
         let mut found = self.found.into_inner();
-        let order = |a: &Diagnostic, b: &Diagnostic| (&a.origin, &a.file).cmp(&(&b.origin, &b.file));
+        let order =
+            |a: &Diagnostic, b: &Diagnostic| (&a.origin, &a.file).cmp(&(&b.origin, &b.file));
         if found.mistakes.is_empty() {
             found.notices.sort_by(order);
             return Ok(found.notices);

@@ -41,7 +41,13 @@ const ROUTE: [&str; 8] = [
     "RouteResponseSelectionExpression",
 ];
 
-const AUTH: [&str; 5] = ["AuthArn", "AuthType", "IdentitySource", "InvokeRole", "Name"];
+const AUTH: [&str; 5] = [
+    "AuthArn",
+    "AuthType",
+    "IdentitySource",
+    "InvokeRole",
+    "Name",
+];
 
 const DOMAIN: [&str; 9] = [
     "BasePath",
@@ -68,7 +74,9 @@ pub(super) fn expand(
     let mut expanded = Vec::new();
     let mut aliases = Vec::new();
     for resource in resources {
-        scope.report.about(format!("Resources.{}", resource.logical_id));
+        scope
+            .report
+            .about(format!("Resources.{}", resource.logical_id));
         if resource.type_name == "AWS::Serverless::Function" {
             events(resource, globals, scope);
         }
@@ -86,7 +94,10 @@ pub(super) fn expand(
     expanded.retain(|resource| {
         let new = taken.insert(resource.logical_id.clone());
         if !new {
-            let message = format!("two resources have the logical id {}", quoted(&resource.logical_id));
+            let message = format!(
+                "two resources have the logical id {}",
+                quoted(&resource.logical_id)
+            );
             scope.report.mistake(&resource.place, message);
         }
         new
@@ -99,12 +110,16 @@ fn events(resource: &Resource, globals: &Value, scope: &Scope<'_>) {
     let implied = |name: &str| {
         let foreign = Foreign::new("AWS::ApiGateway::RestApi", name.to_owned(), scope);
         let mut things = scope.things.borrow_mut();
-        things.entry(name.to_owned()).or_insert(Thing::Foreign(foreign));
+        things
+            .entry(name.to_owned())
+            .or_insert(Thing::Foreign(foreign));
     };
     let events = resource.properties.child("Events");
     let events = events.or_else(|| globals.child("Function")?.child("Events"));
     for event in events.map(Value::members).unwrap_or_default() {
-        let Some(kind) = event.value.child("Type") else { continue };
+        let Some(kind) = event.value.child("Type") else {
+            continue;
+        };
         let name = &event.key;
         let said = match kind.as_text() {
             Some("Api") => {
@@ -117,7 +132,10 @@ fn events(resource: &Resource, globals: &Value, scope: &Scope<'_>) {
                 implied("ServerlessHttpApiApiGatewayDefaultStage");
                 format!("the event {name} comes by an HTTP API, which is not served yet")
             }
-            _ => format!("the event {name} ({}) is not delivered here", kind.describe()),
+            _ => format!(
+                "the event {name} ({}) is not delivered here",
+                kind.describe()
+            ),
         };
         scope.report.notice(&kind.place, said);
     }
@@ -125,14 +143,18 @@ fn events(resource: &Resource, globals: &Value, scope: &Scope<'_>) {
 
 /// Properties over `Globals`: maps are merged, lists joined, anything else is replaced.
 fn merged(globals: Option<&Value>, own: &Value, scope: &Scope<'_>) -> Value {
-    let Some(globals) = globals.filter(|globals| scope.spend(weight(globals), &globals.place)) else {
+    let Some(globals) = globals.filter(|globals| scope.spend(weight(globals), &globals.place))
+    else {
         return own.clone();
     };
     over(globals, own)
 }
 
 pub(super) fn weight(value: &Value) -> usize {
-    let items = value.items().iter().chain(value.members().iter().map(|member| &member.value));
+    let items = value
+        .items()
+        .iter()
+        .chain(value.members().iter().map(|member| &member.value));
     1 + value.as_text().map_or(0, str::len) + items.map(weight).sum::<usize>()
 }
 
@@ -140,9 +162,7 @@ pub(super) fn over(below: &Value, above: &Value) -> Value {
     let what = match (&below.what, &above.what) {
         (_, What::Null) => return below.clone(),
         (What::List(below), What::List(above)) => What::List([&below[..], above].concat()),
-        (What::Map(below), What::Map(members))
-            if super::functions::call(above).is_none() =>
-        {
+        (What::Map(below), What::Map(members)) if super::functions::call(above).is_none() => {
             let mut all: Vec<Member> = below.clone();
             for member in members {
                 match all.iter_mut().find(|earlier| earlier.key == member.key) {
@@ -179,7 +199,11 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
     fn expand(mut self) -> (Vec<Resource>, Vec<(String, String)>) {
         self.check_keys(self.properties, &PROPERTIES);
         self.api();
-        let routes = self.properties.child("Routes").map(Value::members).unwrap_or_default();
+        let routes = self
+            .properties
+            .child("Routes")
+            .map(Value::members)
+            .unwrap_or_default();
         if routes.is_empty() {
             let hint = "a WebSocketApi has at least one route";
             self.scope
@@ -236,7 +260,8 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
         let members = members.into_iter().flatten().collect();
         let properties = Value::new(What::Map(members), place);
         let type_name = format!("AWS::ApiGatewayV2::{kind}");
-        self.made.push(Resource::made(logical_id, &type_name, properties));
+        self.made
+            .push(Resource::made(logical_id, &type_name, properties));
     }
 
     /// A property as it is, under the same or another name.
@@ -262,7 +287,9 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
         if self.properties.child("RouteSelectionExpression").is_none() {
             let message = "'RouteSelectionExpression' is missing";
             let hint = "usually $request.body.action";
-            self.scope.report.mistake_with_hint(self.place(), message, hint);
+            self.scope
+                .report
+                .mistake_with_hint(self.place(), message, hint);
         }
         let name = self.taken(self.properties, "Name", "Name");
         let mut members = vec![
@@ -312,7 +339,10 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
                 return Some((upper, None));
             }
             _ => {
-                let message = format!("expected NONE, AWS_IAM or CUSTOM, found {}", kind.describe());
+                let message = format!(
+                    "expected NONE, AWS_IAM or CUSTOM, found {}",
+                    kind.describe()
+                );
                 report.mistake(&kind.place, message);
                 return None;
             }
@@ -340,9 +370,14 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
         let Member { key, place, value } = route;
         let bare = match &**key {
             "$connect" | "$disconnect" | "$default" => capitalized(&key[1..]),
-            key if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric()) => capitalized(key),
+            key if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric()) => {
+                capitalized(key)
+            }
             key => {
-                let message = format!("the route key {} must consist of letters and digits", quoted(key));
+                let message = format!(
+                    "the route key {} must consist of letters and digits",
+                    quoted(key)
+                );
                 let hint = "or be $connect, $disconnect or $default";
                 self.scope.report.mistake_with_hint(place, message, hint);
                 return;
@@ -353,7 +388,10 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             self.scope.report.mistake(place, "'FunctionArn' is missing");
             return;
         };
-        if let Some(parameters) = value.member("RequestParameters").filter(|_| key != "$connect") {
+        if let Some(parameters) = value
+            .member("RequestParameters")
+            .filter(|_| key != "$connect")
+        {
             let message = "RequestParameters belong to $connect; messages have none";
             self.scope.report.mistake(&parameters.place, message);
         }
@@ -395,7 +433,10 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
 
     fn stage(&mut self) {
         let name = self.taken(self.properties, "StageName", "StageName");
-        if let Some(name) = name.as_ref().filter(|name| name.value.as_text() == Some("$default")) {
+        if let Some(name) = name
+            .as_ref()
+            .filter(|name| name.value.as_text() == Some("$default"))
+        {
             let message = "a WebSocket API has no $default stage";
             self.scope.report.mistake(&name.value.place, message);
         }
@@ -419,7 +460,10 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
         ] {
             members.push(self.taken(self.properties, key, key));
         }
-        let propagate = self.properties.child("PropagateTags").and_then(Value::as_bool);
+        let propagate = self
+            .properties
+            .child("PropagateTags")
+            .and_then(Value::as_bool);
         members.push(self.tags(propagate == Some(true)));
         self.alias("Stage", &id);
         self.add(id, "Stage", self.place(), members);
@@ -466,7 +510,9 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             let place = path.map_or(&domain.place, |path| &path.place);
             let text = path.and_then(Value::as_text).unwrap_or_default();
             if path.is_some_and(|path| path.as_text().is_none()) {
-                self.scope.report.mistake(place, "BasePath takes text, or a list of texts");
+                self.scope
+                    .report
+                    .mistake(place, "BasePath takes text, or a list of texts");
             }
             let key = text.trim_matches('/');
             let key = (!key.is_empty()).then(|| Value::text(key, place));
@@ -474,10 +520,18 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
                 self.api_id(),
                 key.and_then(|key| self.given("ApiMappingKey", key)),
                 self.given("DomainName", Value::reference(&id, place)),
-                self.given("Stage", Value::reference(&format!("{}.Stage", self.id()), place)),
+                self.given(
+                    "Stage",
+                    Value::reference(&format!("{}.Stage", self.id()), place),
+                ),
             ];
             let part: String = text.chars().filter(|c| !"-_/".contains(*c)).collect();
-            self.add(format!("{}{part}ApiMapping", self.id()), "ApiMapping", place, members);
+            self.add(
+                format!("{}{part}ApiMapping", self.id()),
+                "ApiMapping",
+                place,
+                members,
+            );
         }
     }
 }

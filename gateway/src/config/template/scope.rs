@@ -70,7 +70,9 @@ impl<'a> Scope<'a> {
         }
         if let Some(value) = self.parameters.get(name) {
             let weight = value.items().iter().chain([value]);
-            let weight = weight.map(|item| 1 + item.as_text().map_or(0, str::len)).sum();
+            let weight = weight
+                .map(|item| 1 + item.as_text().map_or(0, str::len))
+                .sum();
             if !self.spend(weight, place) {
                 return Some(Value::broken(place));
             }
@@ -102,7 +104,9 @@ impl<'a> Scope<'a> {
         read: impl FnOnce(&Thing) -> Result<Option<String>, String>,
     ) -> Value {
         let things = self.things.borrow();
-        let thing = things.get(name).or_else(|| things.get(name.split('.').next()?));
+        let thing = things
+            .get(name)
+            .or_else(|| things.get(name.split('.').next()?));
         let Some(thing) = thing else {
             if let Some(made) = super::thing::implied(&things, name) {
                 let text = read(&Thing::Foreign(made.named(self)));
@@ -152,7 +156,10 @@ impl<'a> Scope<'a> {
             "AWS::Partition" => self.partition().to_owned(),
             "AWS::URLSuffix" => self.url_suffix().to_owned(),
             "AWS::StackName" => self.stack_name.to_owned(),
-            "AWS::StackId" => self.arn("cloudformation", &format!("stack/{}/local", self.stack_name)),
+            "AWS::StackId" => self.arn(
+                "cloudformation",
+                &format!("stack/{}/local", self.stack_name),
+            ),
             "AWS::NotificationARNs" => return Some(Value::list(Vec::new(), place)),
             _ => {
                 let known = [

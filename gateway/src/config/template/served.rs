@@ -150,13 +150,21 @@ const REFUSED: &[Unserved] = &[
 pub(super) fn notice(declared: &Declared, report: &Report) {
     report.about(format!("Resources.{}", declared.logical_id));
     for (table, is_mistake) in [(UNSERVED, false), (REFUSED, true)] {
-        for unserved in table.iter().filter(|unserved| unserved.kind == declared.kind) {
+        for unserved in table
+            .iter()
+            .filter(|unserved| unserved.kind == declared.kind)
+        {
             let pointer = format!("/{}", unserved.member.replace('.', "/"));
-            let Some(value) = at(declared, &pointer) else { continue };
+            let Some(value) = at(declared, &pointer) else {
+                continue;
+            };
             if !unserved.values.hold(value) {
                 continue;
             }
-            let place = declared.places.get(unserved.member).unwrap_or(&declared.place);
+            let place = declared
+                .places
+                .get(unserved.member)
+                .unwrap_or(&declared.place);
             match is_mistake {
                 true => report.mistake(place, unserved.sentence),
                 false => report.notice(place, unserved.sentence),

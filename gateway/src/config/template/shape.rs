@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::types::{Form, Property, wire_name};
-use super::scope::Scope;
-use super::value::{Member, Place, Value, What};
 use super::json;
+use super::scope::Scope;
+use super::types::{Form, Property, wire_name};
+use super::value::{Member, Place, Value, What};
 use crate::config::diagnostic::{quoted, suggestion};
 
 /// What became of the properties of one resource.
@@ -51,7 +51,10 @@ pub(super) fn shape(
             continue;
         }
         if let Form::PassedOver(why) = property.form {
-            scope.report.notice(&member.place, format!("{} is passed over: {why}", member.key));
+            scope.report.notice(
+                &member.place,
+                format!("{} is passed over: {why}", member.key),
+            );
             continue;
         }
         let Some(value) = scope.evaluate(&member.value) else {
@@ -115,12 +118,17 @@ impl Shaper<'_, '_> {
                 Some(flag) => Some(flag.into()),
                 None => self.expected("true or false", value),
             },
-            Form::Whole => match value.as_text().and_then(|text| text.trim().parse::<i64>().ok()) {
+            Form::Whole => match value
+                .as_text()
+                .and_then(|text| text.trim().parse::<i64>().ok())
+            {
                 Some(number) => Some(number.into()),
                 None => self.expected("a whole number", value),
             },
             Form::Number => {
-                let number = value.as_text().and_then(|text| text.trim().parse::<f64>().ok());
+                let number = value
+                    .as_text()
+                    .and_then(|text| text.trim().parse::<f64>().ok());
                 match number.filter(|number| number.is_finite()) {
                     Some(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
                         Some((number as i64).into())
@@ -135,7 +143,9 @@ impl Shaper<'_, '_> {
                     What::List(items) => items.iter().collect(),
                     _ => vec![&value],
                 };
-                let texts = items.into_iter().map(|item| self.scope.text_of(item).map(Json::String));
+                let texts = items
+                    .into_iter()
+                    .map(|item| self.scope.text_of(item).map(Json::String));
                 texts.collect::<Option<_>>().map(Json::Array)
             }
             Form::Json => self.json_text(value).map(Json::String),
@@ -148,7 +158,8 @@ impl Shaper<'_, '_> {
                 let What::List(items) = &value.what else {
                     return self.expected("a list", &value);
                 };
-                let object = |(n, item): (usize, &Value)| self.object(item, table, &format!("{path}.{n}"));
+                let object =
+                    |(n, item): (usize, &Value)| self.object(item, table, &format!("{path}.{n}"));
                 let objects: Vec<Option<Json>> = items.iter().enumerate().map(object).collect();
                 objects.into_iter().collect::<Option<_>>().map(Json::Array)
             }
@@ -310,5 +321,8 @@ fn stand(value: &mut Value, place: &Place) {
 fn holds_broken(value: &Value) -> bool {
     value.is_broken()
         || value.items().iter().any(holds_broken)
-        || value.members().iter().any(|member| holds_broken(&member.value))
+        || value
+            .members()
+            .iter()
+            .any(|member| holds_broken(&member.value))
 }

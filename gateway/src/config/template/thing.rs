@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::types::Type;
 use super::scope::Scope;
+use super::types::Type;
 use crate::config::diagnostic::{quoted, suggestion};
 
 /// A resource as others see it.
@@ -72,16 +72,21 @@ impl Thing {
     /// What `Fn::GetAtt` gives, or which attributes there are.
     pub(super) fn attribute(&self, attribute: &str) -> Result<Option<String>, String> {
         match self {
-            Self::Own {
-                of, attributes, ..
-            } => {
+            Self::Own { of, attributes, .. } => {
                 let found = attributes.iter().find(|(name, _)| *name == attribute);
                 let Some((_, value)) = found else {
                     let known: Vec<&str> = attributes.iter().map(|(name, _)| *name).collect();
                     let hint = suggestion(attribute, "there are", &known).unwrap_or_default();
                     let name = of.name();
-                    let message = format!("AWS::ApiGatewayV2::{name} has no attribute {}", quoted(attribute));
-                    let hint = if hint.is_empty() { hint } else { format!("; {hint}") };
+                    let message = format!(
+                        "AWS::ApiGatewayV2::{name} has no attribute {}",
+                        quoted(attribute)
+                    );
+                    let hint = if hint.is_empty() {
+                        hint
+                    } else {
+                        format!("; {hint}")
+                    };
                     return Err(message + &hint);
                 };
                 Ok(Some(value.clone()))
@@ -107,7 +112,9 @@ impl Foreign {
     fn attribute(&self, attribute: &str) -> String {
         match attribute {
             name if name.ends_with("Arn") => self.arn.clone(),
-            "Name" | "TableName" | "QueueName" | "TopicName" | "RoleName" | "BucketName" => self.name.clone(),
+            "Name" | "TableName" | "QueueName" | "TopicName" | "RoleName" | "BucketName" => {
+                self.name.clone()
+            }
             "QueueUrl" => self.reference.clone(),
             other => format!("{}.{other}", self.name),
         }
@@ -125,7 +132,9 @@ impl Foreign {
         };
         let account = &scope.inputs.account_id;
         let arn = match (&*service, last) {
-            ("dynamodb", _) | ("serverless", "SimpleTable") => arn("dynamodb", &format!("table/{name}")),
+            ("dynamodb", _) | ("serverless", "SimpleTable") => {
+                arn("dynamodb", &format!("table/{name}"))
+            }
             ("sqs" | "sns", _) => arn(&service, &name),
             ("s3", _) => global("s3", "", &name.to_ascii_lowercase()),
             ("iam", last) => global("iam", account, &format!("{}/{name}", kebab(last))),
@@ -136,7 +145,10 @@ impl Foreign {
             ("lambda" | "serverless", "LayerVersion") => arn("lambda", &format!("layer:{name}:1")),
             ("secretsmanager", _) => arn("secretsmanager", &format!("secret:{name}")),
             ("certificatemanager", _) => arn("acm", &format!("certificate/{name}")),
-            ("cognito", last) => arn("cognito-idp", &format!("{}/{name}", last.to_ascii_lowercase())),
+            ("cognito", last) => arn(
+                "cognito-idp",
+                &format!("{}/{name}", last.to_ascii_lowercase()),
+            ),
             (service, last) => arn(service, &format!("{}/{name}", kebab(last))),
         };
         // "Ref return values" of the types whose reference is not their name.
@@ -146,7 +158,14 @@ impl Foreign {
                 scope.inputs.region,
                 scope.url_suffix()
             ),
-            ("sns" | "stepfunctions" | "secretsmanager" | "certificatemanager" | "elasticloadbalancingv2", _)
+            (
+                "sns"
+                | "stepfunctions"
+                | "secretsmanager"
+                | "certificatemanager"
+                | "elasticloadbalancingv2",
+                _,
+            )
             | ("serverless", "StateMachine")
             | (_, "LayerVersion" | "ManagedPolicy") => arn.clone(),
             ("s3", "Bucket") => name.to_ascii_lowercase(),
@@ -200,20 +219,27 @@ pub(super) fn implied(things: &HashMap<String, Thing>, name: &str) -> Option<Imp
     let (owner, rest) = ["Role", "Alias", "Version", "Url"]
         .into_iter()
         .filter_map(|part| name.rfind(part).map(|at| name.split_at(at)))
-        .find(|(owner, _)| matches!(things.get(*owner), Some(Thing::Function(f)) if f.serverless))?;
+        .find(
+            |(owner, _)| matches!(things.get(*owner), Some(Thing::Function(f)) if f.serverless),
+        )?;
     let Some(Thing::Function(function)) = things.get(owner) else {
         return None;
     };
     let (type_name, arn) = match rest {
         "Role" => ("AWS::IAM::Role", None),
         "Url" => ("AWS::Lambda::Url", None),
-        _ if rest.starts_with("Version") => ("AWS::Lambda::Version", Some(format!("{}:1", function.arn))),
+        _ if rest.starts_with("Version") => {
+            ("AWS::Lambda::Version", Some(format!("{}:1", function.arn)))
+        }
         _ => {
             let alias = function.alias.as_deref()?;
             if rest.strip_prefix("Alias") != Some(alias) {
                 return None;
             }
-            ("AWS::Lambda::Alias", Some(format!("{}:{alias}", function.arn)))
+            (
+                "AWS::Lambda::Alias",
+                Some(format!("{}:{alias}", function.arn)),
+            )
         }
     };
     Some(Implied {

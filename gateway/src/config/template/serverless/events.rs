@@ -153,16 +153,19 @@ impl<'a> Events<'a> {
     fn other(&mut self, event: &str, place: &Place) {
         let said = match event {
             "http" => {
-                self.implied.push(("ApiGatewayRestApi".to_owned(), "AWS::ApiGateway::RestApi"));
+                self.implied
+                    .push(("ApiGatewayRestApi".to_owned(), "AWS::ApiGateway::RestApi"));
                 "comes by a REST API, which is not served yet"
             }
             "httpApi" => {
-                self.implied.push(("HttpApi".to_owned(), "AWS::ApiGateway::HttpApi"));
+                self.implied
+                    .push(("HttpApi".to_owned(), "AWS::ApiGateway::HttpApi"));
                 "comes by an HTTP API, which is not served yet"
             }
             _ => "is not delivered here",
         };
-        self.report.notice(place, format!("the event {} {said}", quoted(event)));
+        self.report
+            .notice(place, format!("the event {} {said}", quoted(event)));
     }
 
     fn websocket(&mut self, function: &str, logical_id: &str, event: &Value, place: &Place) {
@@ -199,7 +202,12 @@ impl<'a> Events<'a> {
                 ("IntegrationType", Some(text_at("AWS_PROXY", place))),
                 ("IntegrationUri", Some(uri)),
             ];
-            self.add(&integration, "AWS::ApiGatewayV2::Integration", place, properties);
+            self.add(
+                &integration,
+                "AWS::ApiGatewayV2::Integration",
+                place,
+                properties,
+            );
         }
         let id = format!("{}WebsocketsRoute", route_id(route));
         if self.taken.contains(&id) {
@@ -208,15 +216,27 @@ impl<'a> Events<'a> {
             return;
         }
         let authorizer = self.authorizer(event.child("authorizer"), route);
-        let kind = if authorizer.is_some() { "CUSTOM" } else { "NONE" };
-        let kind_place = event.member("authorizer").map_or(route_place, |member| &member.place);
-        let target = [text_at("integrations/", place), Value::reference(&integration, place)];
+        let kind = if authorizer.is_some() {
+            "CUSTOM"
+        } else {
+            "NONE"
+        };
+        let kind_place = event
+            .member("authorizer")
+            .map_or(route_place, |member| &member.place);
+        let target = [
+            text_at("integrations/", place),
+            Value::reference(&integration, place),
+        ];
         let response = event.child("routeResponseSelectionExpression");
         let properties = [
             ("ApiId", Some(self.api_id(route_place))),
             ("RouteKey", Some(text_at(route, route_place))),
             ("AuthorizationType", Some(text_at(kind, kind_place))),
-            ("AuthorizerId", authorizer.map(|id| Value::reference(&id, kind_place))),
+            (
+                "AuthorizerId",
+                authorizer.map(|id| Value::reference(&id, kind_place)),
+            ),
             ("RouteResponseSelectionExpression", response.cloned()),
             ("Target", Some(Value::joined(target, route_place))),
         ];
@@ -228,7 +248,12 @@ impl<'a> Events<'a> {
                 ("RouteId", Some(Value::reference(&id, place))),
                 ("RouteResponseKey", Some(text_at("$default", place))),
             ];
-            self.add(&format!("{id}Response"), "AWS::ApiGatewayV2::RouteResponse", place, properties);
+            self.add(
+                &format!("{id}Response"),
+                "AWS::ApiGatewayV2::RouteResponse",
+                place,
+                properties,
+            );
         }
         self.routes.push(id);
     }
@@ -247,7 +272,11 @@ impl<'a> Events<'a> {
             Some(_) => (Some(written), None, None),
             None => {
                 let known = ["arn", "identitySource", "name"];
-                for member in written.members().iter().filter(|member| !known.contains(&&*member.key)) {
+                for member in written
+                    .members()
+                    .iter()
+                    .filter(|member| !known.contains(&&*member.key))
+                {
                     let message = format!("unknown key {}", quoted(&member.key));
                     let hint = suggestion(&member.key, "the keys here are", &known);
                     self.report.add(&member.place, message, hint);
@@ -273,7 +302,11 @@ impl<'a> Events<'a> {
         }
         let function = match arn {
             Some(arn) => arn.clone(),
-            None => Value::attribute(&format!("{}LambdaFunction", normalized(&name)), "Arn", place),
+            None => Value::attribute(
+                &format!("{}LambdaFunction", normalized(&name)),
+                "Arn",
+                place,
+            ),
         };
         let default = Value::list(vec![text_at(IDENTITY_SOURCE, place)], place);
         let properties = [
@@ -336,8 +369,14 @@ impl<'a> Events<'a> {
         let name = format!("{}-{}-websockets", self.stage, self.service);
         let expression = "websocketsApiRouteSelectionExpression";
         let properties = [
-            ("Name", Some(self.setting("websocketsApiName", &name, place))),
-            ("Description", Some(self.setting("websocketsDescription", "Serverless Websockets", place))),
+            (
+                "Name",
+                Some(self.setting("websocketsApiName", &name, place)),
+            ),
+            (
+                "Description",
+                Some(self.setting("websocketsDescription", "Serverless Websockets", place)),
+            ),
             ("ProtocolType", Some(text_at("WEBSOCKET", place))),
             (
                 "RouteSelectionExpression",
@@ -359,16 +398,30 @@ impl<'a> Events<'a> {
             ("StageName", stage),
             ("Description", Some(text_at("Serverless Websockets", place))),
         ];
-        self.add("WebsocketsDeployment", "AWS::ApiGatewayV2::Deployment", place, properties);
-        let routes = self.routes.iter().map(|route| text_at(route, place)).collect();
+        self.add(
+            "WebsocketsDeployment",
+            "AWS::ApiGatewayV2::Deployment",
+            place,
+            properties,
+        );
+        let routes = self
+            .routes
+            .iter()
+            .map(|route| text_at(route, place))
+            .collect();
         let needs = Member::new("DependsOn", Value::list(routes, place), place);
-        if let Some(What::Map(deployment)) = self.resources.last_mut().map(|last| &mut last.value.what) {
+        if let Some(What::Map(deployment)) =
+            self.resources.last_mut().map(|last| &mut last.value.what)
+        {
             deployment.push(needs);
         }
     }
 
     fn stage(&mut self, place: &Place) {
-        let logs = self.provider.child("logs").map(|logs| self.variables.shallow(logs));
+        let logs = self
+            .provider
+            .child("logs")
+            .map(|logs| self.variables.shallow(logs));
         if let Some(member) = logs.as_ref().and_then(|logs| logs.member("websocket"))
             && self.variables.resolve(&member.value).as_bool() != Some(false)
         {
@@ -379,10 +432,18 @@ impl<'a> Events<'a> {
             ("ApiId", Some(self.api_id(place))),
             ("StageName", Some(text_at(self.stage, place))),
             ("Description", Some(text_at("Serverless Websockets", place))),
-            ("DeploymentId", Some(Value::reference("WebsocketsDeployment", place))),
+            (
+                "DeploymentId",
+                Some(Value::reference("WebsocketsDeployment", place)),
+            ),
             ("Tags", self.tags()),
         ];
-        self.add("WebsocketsDeploymentStage", "AWS::ApiGatewayV2::Stage", place, properties);
+        self.add(
+            "WebsocketsDeploymentStage",
+            "AWS::ApiGatewayV2::Stage",
+            place,
+            properties,
+        );
     }
 
     fn output(&self, place: &Place) -> Value {
@@ -409,10 +470,14 @@ impl<'a> Events<'a> {
         let given = properties.into_iter();
         let members = given.filter_map(|(key, value)| Some(Member::new(key, value?, place)));
         let properties = Value::new(What::Map(members.collect()), place);
-        let resource = [("Type", text_at(type_name, place)), ("Properties", properties)];
+        let resource = [
+            ("Type", text_at(type_name, place)),
+            ("Properties", properties),
+        ];
         let resource = Value::map(resource, place);
         self.taken.insert(logical_id.to_owned());
-        self.resources.push(Member::new(logical_id, resource, place));
+        self.resources
+            .push(Member::new(logical_id, resource, place));
     }
 }
 

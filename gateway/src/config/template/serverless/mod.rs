@@ -89,14 +89,20 @@ impl Reader<'_> {
         for member in self.root.members() {
             self.report.about(&member.key);
             if !KEYS.contains(&&*member.key) {
-                let message = format!("{} is passed over: the framework's plugins are not run", quoted(&member.key));
+                let message = format!(
+                    "{} is passed over: the framework's plugins are not run",
+                    quoted(&member.key)
+                );
                 self.report.notice(&member.place, message);
             }
         }
         self.report.about("service");
         let service = self.service_name();
         let stage = self.variables.stage();
-        let provider = self.root.child("provider").map(|provider| self.variables.shallow(provider));
+        let provider = self
+            .root
+            .child("provider")
+            .map(|provider| self.variables.shallow(provider));
         let nothing = Value::new(What::Null, &self.root.place);
         let provider = provider.unwrap_or(Cow::Borrowed(&nothing));
         self.report.about("provider");
@@ -142,15 +148,23 @@ impl Reader<'_> {
             None => self.variables.child(provider, "name"),
         };
         if let Some(name) = name.filter(|name| name.as_text().is_some_and(|name| name != "aws")) {
-            let message = format!("the provider {} has no WebSocket APIs; only aws has", name.describe());
+            let message = format!(
+                "the provider {} has no WebSocket APIs; only aws has",
+                name.describe()
+            );
             self.report.mistake(&name.place, message);
         }
-        let region = self.report.softly(|| self.variables.child(provider, "region"));
+        let region = self
+            .report
+            .softly(|| self.variables.child(provider, "region"));
         if let Some(region) = region
             && let Some(name) = region.as_text().filter(|name| *name != self.inputs.region)
         {
             let ours = &self.inputs.region;
-            let message = format!("the region {} is not used; this gateway's is {ours}", quoted(name));
+            let message = format!(
+                "the region {} is not used; this gateway's is {ours}",
+                quoted(name)
+            );
             self.report.notice(&region.place, message);
         }
     }
@@ -201,7 +215,10 @@ impl Reader<'_> {
         let resource = |member: &Member| {
             let value = self.variables.shallow(&member.value);
             let type_name = self.variables.child(&value, "Type");
-            let name = type_name.as_ref().and_then(Value::as_text).unwrap_or_default();
+            let name = type_name
+                .as_ref()
+                .and_then(Value::as_text)
+                .unwrap_or_default();
             let ours = ["AWS::ApiGatewayV2::", "AWS::Lambda::", "AWS::Serverless::"]
                 .iter()
                 .any(|prefix| name.starts_with(prefix));
@@ -226,10 +243,13 @@ impl Reader<'_> {
                 "Properties" => {
                     let properties = self.variables.shallow(&member.value);
                     let names = properties.members().iter();
-                    let names = names.filter(|property| property.key == name || property.key == "Name");
+                    let names =
+                        names.filter(|property| property.key == name || property.key == "Name");
                     let names = names.cloned().collect();
-                    self.report
-                        .softly(|| self.variables.resolve(&Value::new(What::Map(names), &properties.place)))
+                    self.report.softly(|| {
+                        self.variables
+                            .resolve(&Value::new(What::Map(names), &properties.place))
+                    })
                 }
                 _ => self.variables.resolve(&member.value),
             };
@@ -253,7 +273,10 @@ impl Reader<'_> {
             What::Map(_) => true,
             What::Null | What::Broken => false,
             _ => {
-                let message = format!("{what} takes a map, or a list of maps, found {}", map.describe());
+                let message = format!(
+                    "{what} takes a map, or a list of maps, found {}",
+                    map.describe()
+                );
                 self.report.mistake(&map.place, message);
                 false
             }

@@ -70,7 +70,10 @@ fn braced(text: &str) -> Option<&str> {
 
 fn is_variable(inside: &str) -> bool {
     let first = sources(inside).into_iter().next().unwrap_or_default();
-    matches!(source(first), Some(Source::Named { .. } | Source::Variable(_)))
+    matches!(
+        source(first),
+        Some(Source::Named { .. } | Source::Variable(_))
+    )
 }
 
 /// The source and its defaults, cut at commas that stand outside of quotes, braces and parentheses.
@@ -106,7 +109,8 @@ pub(super) fn source(text: &str) -> Option<Source<'_>> {
         let inside = braced(text)?;
         return (inside.len() + 3 == text.len()).then_some(Source::Variable(inside));
     }
-    let is_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && text.parse::<f64>().is_ok();
+    let is_number =
+        text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && text.parse::<f64>().is_ok();
     if is_number || matches!(text, "true" | "false" | "null") {
         return Some(Source::Plain(text));
     }
@@ -165,10 +169,22 @@ mod tests {
         check("plain $connect", &[Text("plain $connect")]);
         check("", &[Text("")]);
         check("${self:a}", &[Variable("self:a")]);
-        check("a-${self:b}-c", &[Text("a-"), Variable("self:b"), Text("-c")]);
-        check("${self:${opt:x}}${env:Y}", &[Variable("self:${opt:x}"), Variable("env:Y")]);
-        check("${AWS::Region}/${Fn.Arn}/${!x}", &[Text("${AWS::Region}/${Fn.Arn}/${!x}")]);
-        check("${AWS::Region}${sls:stage}", &[Text("${AWS::Region}"), Variable("sls:stage")]);
+        check(
+            "a-${self:b}-c",
+            &[Text("a-"), Variable("self:b"), Text("-c")],
+        );
+        check(
+            "${self:${opt:x}}${env:Y}",
+            &[Variable("self:${opt:x}"), Variable("env:Y")],
+        );
+        check(
+            "${AWS::Region}/${Fn.Arn}/${!x}",
+            &[Text("${AWS::Region}/${Fn.Arn}/${!x}")],
+        );
+        check(
+            "${AWS::Region}${sls:stage}",
+            &[Text("${AWS::Region}"), Variable("sls:stage")],
+        );
         check("${file(a.yml)}", &[Variable("file(a.yml)")]);
         check("${self:a", &[Text("${self:a")]);
         check("${", &[Text("${")]);
@@ -177,7 +193,10 @@ mod tests {
     #[test]
     fn sources_of_a_variable() {
         let check = |text: &str, expected: &[&str]| assert_eq!(sources(text), expected, "{text}");
-        check("opt:stage, self:custom.stage, 'a, b'", &["opt:stage", "self:custom.stage", "'a, b'"]);
+        check(
+            "opt:stage, self:custom.stage, 'a, b'",
+            &["opt:stage", "self:custom.stage", "'a, b'"],
+        );
         check("opt:x, ${self:a, 'b'}", &["opt:x", "${self:a, 'b'}"]);
         check("file(a,b.yml):c", &["file(a,b.yml):c"]);
         check("", &[""]);
@@ -190,7 +209,8 @@ mod tests {
             argument,
             address,
         };
-        let check = |text: &str, expected: Option<Source<'_>>| assert_eq!(source(text), expected, "{text}");
+        let check =
+            |text: &str, expected: Option<Source<'_>>| assert_eq!(source(text), expected, "{text}");
         check("'a'", Some(Source::Text("a")));
         check("12", Some(Source::Plain("12")));
         check("false", Some(Source::Plain("false")));
@@ -199,8 +219,14 @@ mod tests {
         check("self:a.b", Some(named("self", None, "a.b")));
         check("self:", Some(named("self", None, "")));
         check("file(./a.yml):b", Some(named("file", Some("./a.yml"), "b")));
-        check("strToBool(${self:a})", Some(named("strToBool", Some("${self:a}"), "")));
-        check("cf(eu-west-1):stack.Out", Some(named("cf", Some("eu-west-1"), "stack.Out")));
+        check(
+            "strToBool(${self:a})",
+            Some(named("strToBool", Some("${self:a}"), "")),
+        );
+        check(
+            "cf(eu-west-1):stack.Out",
+            Some(named("cf", Some("eu-west-1"), "stack.Out")),
+        );
         check("AWS::Region", None);
         check("Name", None);
         check("", None);

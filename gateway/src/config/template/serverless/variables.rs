@@ -91,7 +91,9 @@ impl<'a> Variables<'a> {
         if let Some(stage) = &*self.stage.borrow() {
             return stage.clone();
         }
-        let written = self.report.softly(|| self.at(self.root, "provider.stage", Reach::Deep));
+        let written = self
+            .report
+            .softly(|| self.at(self.root, "provider.stage", Reach::Deep));
         let stage = match written {
             Found::Value(value) => value.as_text().unwrap_or("dev").to_owned(),
             _ => "dev".to_owned(),
@@ -168,12 +170,15 @@ impl<'a> Variables<'a> {
                 Part::Variable(inside) => {
                     let resolved = self.variable(inside, place, Reach::Deep);
                     match resolved.as_text() {
-                        Some(text) if self.fuel.spend(text.len(), place, self.report) => joined.push_str(text),
+                        Some(text) if self.fuel.spend(text.len(), place, self.report) => {
+                            joined.push_str(text)
+                        }
                         Some(_) => return Some(Value::broken(place)),
                         None => {
                             if !resolved.is_broken() {
                                 let found = resolved.describe();
-                                let message = format!("{} stands in a text and is {found}", shown(inside));
+                                let message =
+                                    format!("{} stands in a text and is {found}", shown(inside));
                                 self.report.mistake(place, message);
                             }
                             return Some(Value::broken(place));
@@ -192,7 +197,10 @@ impl<'a> Variables<'a> {
             match self.source(text, place, reach) {
                 Found::Value(value) => {
                     if later && !hint.is_empty() {
-                        let message = format!("{} is not looked up; its default stands for it", shown(inside));
+                        let message = format!(
+                            "{} is not looked up; its default stands for it",
+                            shown(inside)
+                        );
                         self.report.notice(place, message);
                     }
                     return value;
@@ -231,7 +239,9 @@ impl<'a> Variables<'a> {
                     let resolved = resolved.unwrap_or_else(|| Value::text(text, place));
                     resolved.as_text().map(str::to_owned)
                 };
-                let (Some(argument), Some(address)) = (text(argument.unwrap_or_default()), text(address)) else {
+                let (Some(argument), Some(address)) =
+                    (text(argument.unwrap_or_default()), text(address))
+                else {
                     return Found::Broken;
                 };
                 let whole = match &*argument {
@@ -293,9 +303,14 @@ impl<'a> Variables<'a> {
             ("file", address) => self.file(argument, address, place, reach),
             ("strToBool", _) => match argument {
                 "true" | "1" => Found::Value(Value::new(What::Plain("true".to_owned()), place)),
-                "false" | "0" | "" => Found::Value(Value::new(What::Plain("false".to_owned()), place)),
+                "false" | "0" | "" => {
+                    Found::Value(Value::new(What::Plain("false".to_owned()), place))
+                }
                 _ => {
-                    let message = format!("strToBool takes true, false, 1 or 0, found {}", quoted(argument));
+                    let message = format!(
+                        "strToBool takes true, false, 1 or 0, found {}",
+                        quoted(argument)
+                    );
                     self.report.mistake(place, message);
                     Found::Broken
                 }
@@ -361,7 +376,9 @@ impl<'a> Variables<'a> {
         let known = self.files.borrow().get(path).cloned();
         let file = known.unwrap_or_else(|| {
             let read = self.read_file(path, place).map(Rc::new);
-            self.files.borrow_mut().insert(path.to_owned(), read.clone());
+            self.files
+                .borrow_mut()
+                .insert(path.to_owned(), read.clone());
             read
         });
         match file {
@@ -371,7 +388,11 @@ impl<'a> Variables<'a> {
     }
 
     fn read_file(&self, path: &str, place: &Place) -> Option<Value> {
-        let ending = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let ending = path
+            .rsplit('.')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         if matches!(&*ending, "js" | "cjs" | "mjs" | "ts" | "cts" | "mts") {
             let message = format!("{} is a program, and programs are not run", quoted(path));
             let hint = "write what it gives into a YAML or JSON file";
@@ -401,7 +422,8 @@ impl<'a> Variables<'a> {
     fn deeper<T>(&self, place: &Place, go: impl FnOnce() -> T) -> Option<T> {
         let depth = self.depth.get();
         if depth >= DEEPEST {
-            let message = format!("variables and values stand deeper than {DEEPEST} levels in each other");
+            let message =
+                format!("variables and values stand deeper than {DEEPEST} levels in each other");
             self.report.mistake(place, message);
             return None;
         }

@@ -18,7 +18,10 @@ fn templates() -> Vec<(String, PathBuf)> {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         if path.is_dir() {
             templates.push((name, path.join("serverless.yml")));
-        } else if path.extension().is_none_or(|extension| extension != "declares") {
+        } else if path
+            .extension()
+            .is_none_or(|extension| extension != "declares")
+        {
             templates.push((name, path));
         }
     }
@@ -44,7 +47,10 @@ fn each_declares_what_its_page_says() {
         let found = page(&template);
         let expected = folder().join(format!("{name}.declares"));
         let expected = std::fs::read_to_string(&expected).unwrap_or_default();
-        assert!(found == expected, "{name} declares\n{found}\nand its page says\n{expected}");
+        assert!(
+            found == expected,
+            "{name} declares\n{found}\nand its page says\n{expected}"
+        );
     }
 }
 
@@ -54,7 +60,11 @@ fn each_declares_the_same_ids_again() {
         let ids = || {
             let template = load(&path, &inputs_for(&name)).unwrap();
             let id = |declared: Declared| declared.id;
-            template.declared.into_iter().map(id).collect::<Vec<String>>()
+            template
+                .declared
+                .into_iter()
+                .map(id)
+                .collect::<Vec<String>>()
         };
         assert_eq!(ids(), ids(), "{name}");
     }

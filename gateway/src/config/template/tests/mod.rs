@@ -42,7 +42,11 @@ fn table(template: &Template) -> String {
     for it in &template.declared {
         let body = serde_json::Value::Object(it.body.clone());
         let above = it.parents.join(" ");
-        let above = if above.is_empty() { above } else { format!(" of {above}") };
+        let above = if above.is_empty() {
+            above
+        } else {
+            format!(" of {above}")
+        };
         let (kind, name) = (it.kind, &it.logical_id);
         writeln!(table, "{kind:?} {name}{above}: {body}").unwrap();
     }
@@ -56,11 +60,19 @@ fn table(template: &Template) -> String {
             environment,
             ..
         } = it;
-        let [handler, runtime, code] = [&it.handler, &it.runtime, &it.code_uri]
-            .map(|text| text.as_deref().unwrap_or("-"));
-        writeln!(table, "function {logical_id}: {name} {handler} {runtime} {code} {environment:?}").unwrap();
+        let [handler, runtime, code] =
+            [&it.handler, &it.runtime, &it.code_uri].map(|text| text.as_deref().unwrap_or("-"));
+        writeln!(
+            table,
+            "function {logical_id}: {name} {handler} {runtime} {code} {environment:?}"
+        )
+        .unwrap();
     }
-    for it in template.declared.iter().filter(|it| it.kind.id_length().is_some()) {
+    for it in template
+        .declared
+        .iter()
+        .filter(|it| it.kind.id_length().is_some())
+    {
         table = table.replace(&it.id, &format!("<{}>", it.logical_id));
     }
     table
@@ -85,7 +97,10 @@ fn check(file: &str, inputs: &Inputs, expected: &str, expected_notices: &[&str])
         .lines()
         .map(|line| line.trim_start().to_owned() + "\n")
         .collect();
-    assert!(found == expected, "{file} declares\n{found}\nand not\n{expected}");
+    assert!(
+        found == expected,
+        "{file} declares\n{found}\nand not\n{expected}"
+    );
     assert_eq!(notices(&template), expected_notices, "{file}");
 }
 

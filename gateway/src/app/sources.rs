@@ -1,0 +1,120 @@
+//! The files that say what is served: `wiregate.yaml` and templates, read together, refused together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use gateway_core::control::{Account, describe, describe_domain};
+use gateway_core::resource::Preset;
+
+use super::deploy;
+use crate::config::template::{self, Inputs, Setting, Template};
+use crate::config::{self, Config, ConfigErrors, Diagnostic, Loaded, Overrides};
+use crate::control;
+
+/// What the command line names.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// `wiregate.yaml`, where there is one.
+    pub file: Option<PathBuf>,
+    /// What flags lay over it.
+    pub overrides: Overrides,
+    /// CloudFormation and SAM templates, and `serverless.yml`.
+    pub templates: Vec<PathBuf>,
+    /// Values for their parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// `--stage` of a `serverless.yml`.
+    pub stage: Option<String>,
+}
+
+/// What the files say, without a mistake.
+#[derive(Debug)]
+pub struct Read {
+    /// `wiregate.yaml`.
+    pub loaded: Loaded,
+    /// The templates, in the order in which they were named.
+    pub templates: Vec<Template>,
+}
+
+impl Sources {
+    /// Reads all files.
+    pub fn read(&self) -> Result<Read, ConfigErrors> {
+        let loaded = config::load(config::Request {
+            file: self.file.as_deref(),
+            env: std::env::vars(),
+            overrides: self.overrides.clone(),
+            default_preset: Preset::Open,
+        })?;
+        let templates = self.templates(&loaded.config)?;
+        let read = Read { loaded, templates };
+        // Whether the rules take what the templates declare is known before anything is served.
+        read.account(([127, 0, 0, 1], 8080).into())?;
+        Ok(read)
+    }
+
+    fn templates(&self, config: &Config) -> Result<Vec<Template>, ConfigErrors> {
+        let inputs = Inputs {
+            region: config.server.region.clone(),
+            account_id: config.server.account_id.clone(),
+            parameters: self.parameters.clone(),
+            stage: self.stage.clone(),
+            environment: std::env::vars().collect(),
+        };
+        self.templates
+            .iter()
+            .map(|file| template::load(file, &inputs))
+            .collect()
+    }
+}
+
+impl Read {
+    /// What the files declare, as the control plane shows it.
+    pub fn account(&self, public: SocketAddr) -> Result<Account, ConfigErrors> {
+        let Config { apis, server, .. } = &self.loaded.config;
+        let (file, now) = (self.loaded.located.file(), control::now());
+        let mut account = Account::default();
+        for api in apis {
+            account.place_api(describe(api, file, &now));
+        }
+        for domain in &server.domains {
+            let mappings = domain.mappings.iter();
+            let mappings =
+                mappings.map(|m| (m.api_mapping_key.as_str(), m.api.as_str(), m.stage.as_str()));
+            account.place_domain_name(describe_domain(
+                &domain.domain_name,
+                mappings,
+                file,
+                &server.region,
+            ));
+        }
+        let setting = Setting {
+            now: &now,
+            region: &server.region,
+            account_id: &server.account_id,
+            endpoint: &|api, protocol| deploy::endpoint(&self.loaded.config, public, api, protocol),
+        };
+        for template in &self.templates {
+            template::apply(template, &mut account, &setting).map_err(ConfigErrors::from)?;
+        }
+        Ok(account)
+    }
+
+    /// What is legal but probably not meant, or only kept.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let notices = self.templates.iter().flat_map(|template| &template.notices);
+        self.loaded
+            .warnings
+            .iter()
+            .chain(notices)
+            .cloned()
+            .collect()
+    }
+
+    /// The files whose change is worth a look, apart from `wiregate.yaml`.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let tls = self.loaded.config.server.tls.as_ref();
+        let pem = tls.map(|tls| tls.files.as_slice()).unwrap_or_default();
+        pem.iter()
+            .chain(self.templates.iter().flat_map(|template| &template.files))
+    }
+}
