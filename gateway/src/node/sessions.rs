@@ -101,9 +101,12 @@ impl Sessions {
 
     /// All of them, as they are now.
     pub fn all(&self) -> Vec<Arc<LiveConnection>> {
-        self.table
-            .iter()
-            .map(|entry| Arc::clone(entry.value()))
-            .collect()
+        let all = self.table.iter().map(|entry| Arc::clone(entry.value()));
+        #[cfg_attr(not(feature = "simulation"), expect(unused_mut))]
+        let mut all: Vec<_> = all.collect();
+        // The table's order differs with the number of cores; a seed is to do the same on every machine.
+        #[cfg(feature = "simulation")]
+        all.sort_unstable_by_key(|live| live.connection.id);
+        all
     }
 }

@@ -97,6 +97,7 @@ impl Life {
             // One more, because clocks are read in whole milliseconds.
             let given_up = tokio::time::sleep(Duration::from_millis(left + 1));
             tokio::select! {
+                biased;
                 done = &mut awaited => return done,
                 () = given_up => self.judge(),
             }
@@ -127,6 +128,7 @@ impl Life {
                 terms.linked && is_heard(cluster, terms).await
             });
             tokio::select! {
+                biased;
                 renewed = &mut renewing => match renewed {
                     Ok(renewal) => (Ok(renewal), false),
                     Err(error) => (Err(error), witnesses.await),
@@ -234,7 +236,7 @@ impl Life {
         self.miscounted = 0;
         self.reviewed = now;
         let (node, observe) = (Arc::clone(&self.node), Arc::clone(&self.observe));
-        tokio::spawn(async move {
+        env::spawn(async move {
             match node.registry.reconcile(me).await {
                 Ok(Repair { added, removed }) => {
                     *said = false;
