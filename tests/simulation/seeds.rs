@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use simulation::{Course, run};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 const FIXED: u64 = 200;
 const FRESH: u64 = 50;
@@ -107,8 +109,24 @@ fn a_seed_does_the_same_again() {
     assert_eq!(one, other);
 }
 
-/// One seed with all that was written down.
+struct SimulatedTime;
+
+impl FormatTime for SimulatedTime {
+    fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
+        let elapsed = turmoil::sim_elapsed().unwrap_or_default();
+        write!(w, "{:>6}", elapsed.as_millis())
+    }
+}
+
+/// One seed with all that was written down, and before it what the nodes logged.
 fn alone(seed: u64) {
+    if std::env::var_os(BRIEFLY).is_none() {
+        tracing_subscriber::fmt()
+            .with_env_filter("gateway::node=debug,gateway::websocket=debug,turmoil::sim=info")
+            .with_ansi(false)
+            .with_timer(SimulatedTime)
+            .init();
+    }
     let outcome = run(Course {
         seed,
         busy: BUSY,
