@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::integration::{Answering, Model};
+use gateway::integration::http::MayGo;
+use gateway::integration::{Answering, Model, withheld};
 use gateway_core::failure::Failure;
 use gateway_core::header_lines::HeaderLines;
 use gateway_core::id::{ConnectionId, ParsedId};
@@ -38,13 +39,14 @@ struct Asked {
 pub(crate) struct BackendClient(pub(crate) Arc<World>);
 
 impl Model for BackendClient {
-    fn call(
-        &self,
+    fn call<'a>(
+        &'a self,
         uri: Uri,
         headers: HeaderLines,
         body: Bytes,
         deadline: Instant,
-    ) -> Answering<'_> {
+        may_go: MayGo<'a>,
+    ) -> Answering<'a> {
         let text = |name: &str| headers.text(name).unwrap_or_default().to_owned();
         let asked = Asked {
             event_type: text("x-wiregate-event-type"),
@@ -57,7 +59,7 @@ impl Model for BackendClient {
         Box::pin(async move {
             let (id, connects) = (asked.id.clone(), asked.event_type == "CONNECT");
             let limit = deadline.saturating_duration_since(Instant::now());
-            match letters::ask::<Asked, u16>(BACKEND, PORT, asked, limit).await {
+            match letters::ask_while::<Asked, u16>(BACKEND, PORT, asked, limit, may_go).await {
                 Ok(status) => {
                     if connects && status == 200 {
                         self.0.write(Event::Entered { id });
@@ -68,6 +70,7 @@ impl Model for BackendClient {
                         body: Bytes::new(),
                     })
                 }
+                Err(Unheard::Withheld) => Err(withheld()),
                 Err(_) if Instant::now() >= deadline => Err(Failure::IntegrationTimeout),
                 Err(Unheard::NotSent) => Err(Failure::Unreachable("no connection".to_owned())),
                 Err(Unheard::NoAnswer) => Err(Failure::NetworkError("no answer".to_owned())),

@@ -124,8 +124,6 @@ impl Faults {
             2 | 3 if up => {
                 if let Some(one) = self.world.running(name) {
                     self.say(now, format!("{name} is stopped until {end}"));
-                    let node = one.node.id().to_string();
-                    self.world.write(Event::Stopped { node });
                     one.process.stop();
                     self.mends.push((end, Mend::Resume(name)));
                 }

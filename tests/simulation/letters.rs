@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use gateway::integration::http::MayGo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use turmoil::net::{TcpListener, TcpStream};
 
@@ -27,6 +28,8 @@ thread_local! {
 pub(crate) enum Unheard {
     /// The question never left.
     NotSent,
+    /// It might not leave any more.
+    Withheld,
     /// It may have been acted upon.
     NoAnswer,
 }
@@ -56,10 +59,24 @@ pub(crate) async fn ask<Q: Any + Send, A: Any + Send>(
     question: Q,
     limit: Duration,
 ) -> Result<A, Unheard> {
+    ask_while(place, port, question, limit, &|| true).await
+}
+
+/// The same, if `may_go` once there is a connection.
+pub(crate) async fn ask_while<Q: Any + Send, A: Any + Send>(
+    place: &str,
+    port: u16,
+    question: Q,
+    limit: Duration,
+    may_go: MayGo<'_>,
+) -> Result<A, Unheard> {
     let mut sent = false;
     let asking = async {
         let connected = TcpStream::connect((place, port)).await;
         let mut stream = connected.map_err(|_| Unheard::NotSent)?;
+        if !may_go() {
+            return Err(Unheard::Withheld);
+        }
         sent = true;
         let lost = |_| Unheard::NoAnswer;
         stream.write_u64(put(question)).await.map_err(lost)?;

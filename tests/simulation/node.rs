@@ -86,7 +86,7 @@ async fn live(world: Arc<World>, name: &'static str, process: Process) -> turmoi
     let model = Arc::new(BackendClient(Arc::clone(&world)));
     let integrations = Integrations::new(http, LambdaEndpoints::default()).modelled(model);
     let door = Arc::new(WebSocketDoor {
-        pipeline: Pipeline::new(integrations, Arc::clone(&observe)),
+        pipeline: Pipeline::new(integrations, Arc::clone(&observe), Arc::clone(&node)),
         node: Arc::clone(&node),
         stages: Arc::clone(&stages),
         observe: Arc::clone(&observe),

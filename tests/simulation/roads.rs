@@ -91,7 +91,9 @@ impl NodeBus for Link {
             self.with(|known| known.heard.insert(*to, env::uptime()));
         }
         answered.map_err(|unheard| match unheard {
-            Unheard::NotSent => BusError::Unreachable("no connection".to_owned()),
+            Unheard::NotSent | Unheard::Withheld => {
+                BusError::Unreachable("no connection".to_owned())
+            }
             Unheard::NoAnswer => BusError::Unanswered,
         })
     }

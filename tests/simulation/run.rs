@@ -91,6 +91,7 @@ pub fn run(course: Course) -> Outcome {
         transit: 400,
         // Answers are lost on purpose, and each is a reason to tell an end again.
         repeated: 300,
+        holds: false,
     };
     Outcome {
         violations: ledger::check(&ledger, terms),

@@ -103,7 +103,11 @@ async fn work(
     });
     let integrations = Integrations::new(client, shared.lambda.clone());
     let websocket = Arc::new(WebSocketDoor {
-        pipeline: Pipeline::new(integrations, Arc::clone(&shared.observe)),
+        pipeline: Pipeline::new(
+            integrations,
+            Arc::clone(&shared.observe),
+            Arc::clone(&shared.node),
+        ),
         node: Arc::clone(&shared.node),
         stages: Arc::clone(&shared.stages),
         observe: Arc::clone(&shared.observe),

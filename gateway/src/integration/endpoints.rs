@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::{HOST, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
-use super::http::{BackendRequest, HttpClient};
+use super::http::{BackendRequest, HttpClient, MayGo};
 use super::lambda::{self, LambdaEndpoint, LambdaOutcome, ServiceErrorKind};
 use crate::env;
 
@@ -45,6 +45,7 @@ impl LambdaEndpoints {
         event: Bytes,
         trace_id: &str,
         deadline: Instant,
+        may_go: MayGo<'_>,
     ) -> Result<Bytes, Failure> {
         let place = self.place(target);
         let endpoint = place.map(|place| &place.endpoint).or(self.default.as_ref()).ok_or_else(|| {
@@ -63,7 +64,7 @@ impl LambdaEndpoints {
             self.sign(&mut request, credentials, target)?;
         }
         let response = client
-            .send(request)
+            .send_while(request, may_go)
             .await
             .map_err(|error| super::failure(&error))?;
         match lambda::interpret(response) {

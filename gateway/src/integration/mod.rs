@@ -12,12 +12,15 @@ use gateway_core::resource::HttpVersion;
 use tokio::time::Instant;
 
 pub use self::endpoints::{FunctionPlace, LambdaEndpoints};
-use self::http::{BackendError, BackendRequest, BackendVersion, HttpClient};
+use self::http::{BackendError, BackendRequest, BackendVersion, HttpClient, MayGo};
 #[cfg(feature = "simulation")]
-pub use self::simulated::{Answering, Model};
+pub use self::simulated::{Answering, Model, withheld};
 
 /// What a backend may always answer, even where no client could be sent as much: a page of an error, a redirect.
 const LEAST_RESPONSE_BYTES: usize = 1024 * 1024;
+
+/// Why a call was not made although its backend was reached.
+const WITHHELD: Failure = Failure::Overloaded("this node has lost the others");
 
 /// The backends of one worker thread.
 #[derive(Debug)]
@@ -40,12 +43,14 @@ impl Integrations {
         }
     }
 
-    /// Calls the backend; over at `deadline` at the latest. `max_reply_bytes` is what a client could be sent.
+    /// Calls the backend, if `may_go` once nothing but the call itself is left to do; over at `deadline` at the latest.
+    /// `max_reply_bytes` is what a client could be sent.
     pub async fn invoke(
         &self,
         request: IntegrationRequest<'_>,
         max_reply_bytes: usize,
         deadline: Instant,
+        may_go: MayGo<'_>,
     ) -> Result<BackendAnswer, Failure> {
         match request {
             IntegrationRequest::Mock { status } => Ok(BackendAnswer::Mock(status)),
@@ -59,7 +64,7 @@ impl Integrations {
             } => {
                 #[cfg(feature = "simulation")]
                 if let Some(model) = &self.model {
-                    return model.call(uri, headers, body, deadline).await;
+                    return model.call(uri, headers, body, deadline, may_go).await;
                 }
                 let version = match version {
                     HttpVersion::Auto => BackendVersion::Auto,
@@ -78,7 +83,7 @@ impl Integrations {
                 };
                 let response = self
                     .http
-                    .send(request)
+                    .send_while(request, may_go)
                     .await
                     .map_err(|error| failure(&error))?;
                 Ok(BackendAnswer::Http {
@@ -93,9 +98,8 @@ impl Integrations {
                 trace_id,
             } => {
                 // Boxed, so that calls over HTTP do not carry the room.
-                let invocation = self
-                    .lambda
-                    .invoke(&self.http, target, event, &trace_id, deadline);
+                let (lambda, client) = (&self.lambda, &self.http);
+                let invocation = lambda.invoke(client, target, event, &trace_id, deadline, may_go);
                 let result = Box::pin(invocation).await?;
                 Ok(BackendAnswer::Lambda(result))
             }
@@ -107,6 +111,7 @@ impl Integrations {
 fn failure(error: &BackendError) -> Failure {
     match error {
         BackendError::Timeout { .. } => Failure::IntegrationTimeout,
+        BackendError::Withheld => WITHHELD,
         BackendError::Broken { .. } => Failure::NetworkError(error.to_string()),
         BackendError::TooLarge { .. } => Failure::MalformedResult(error.to_string()),
         BackendError::InvalidRequest { .. } | BackendError::Forbidden { .. } => {

@@ -12,16 +12,28 @@ use gateway_core::mapping::BackendAnswer;
 use http::Uri;
 use tokio::time::Instant;
 
-use super::Integrations;
+use super::http::MayGo;
+use super::{Integrations, WITHHELD};
 
 /// What a model answers in time.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<BackendAnswer, Failure>> + Send + 'a>>;
 
 /// A backend of the simulation.
 pub trait Model: fmt::Debug + Send + Sync {
-    /// Answers one request; over at `deadline` at the latest.
-    fn call(&self, uri: Uri, headers: HeaderLines, body: Bytes, deadline: Instant)
-    -> Answering<'_>;
+    /// Answers one request, if `may_go` once it is about to be sent; over at `deadline` at the latest.
+    fn call<'a>(
+        &'a self,
+        uri: Uri,
+        headers: HeaderLines,
+        body: Bytes,
+        deadline: Instant,
+        may_go: MayGo<'a>,
+    ) -> Answering<'a>;
+}
+
+/// What a request is answered that might not be sent any more.
+pub fn withheld() -> Failure {
+    WITHHELD
 }
 
 impl Integrations {

@@ -185,6 +185,11 @@ impl Node {
         until == u64::MAX || env::uptime() <= until
     }
 
+    /// Whether it acts, and as the incarnation that the connection belongs to.
+    pub fn acts_for(&self, id: &ConnectionId) -> bool {
+        self.is_acting() && id.node() == self.id()
+    }
+
     /// The node may act until then, by [`env::uptime`].
     pub(super) fn may_act_until(&self, until: u64) {
         self.acts_until.store(until, Ordering::Release);

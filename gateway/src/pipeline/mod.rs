@@ -10,7 +10,7 @@ use gateway_core::mapping::{self, BackendAnswer, Outcome, Reply};
 use tokio::time::Instant;
 
 use crate::integration::Integrations;
-use crate::node::Deployed;
+use crate::node::{Deployed, Node};
 use crate::observe::{Observe, Record};
 
 /// What a backend may answer where the API sets no limit to a message.
@@ -21,14 +21,16 @@ const UNLIMITED_REPLY_BYTES: usize = 64 * 1024 * 1024;
 pub struct Pipeline {
     integrations: Integrations,
     observe: Arc<Observe>,
+    node: Arc<Node>,
 }
 
 impl Pipeline {
     /// Backend connections stay on the worker's thread.
-    pub fn new(integrations: Integrations, observe: Arc<Observe>) -> Self {
+    pub fn new(integrations: Integrations, observe: Arc<Observe>, node: Arc<Node>) -> Self {
         Self {
             integrations,
             observe,
+            node,
         }
     }
 
@@ -191,7 +193,14 @@ impl Pipeline {
         };
         let max_reply = stage.live.limits.max_message_bytes;
         let max_reply = max_reply.map_or(UNLIMITED_REPLY_BYTES, |bytes| bytes as usize);
-        self.integrations.invoke(request, max_reply, deadline).await
+        // Waiting for a place or a connection takes time, and a stopped process does not notice it: of a node that was declared
+        // dead meanwhile the backend has heard the end. That itself may be told at any time.
+        let is_end = matches!(call.event, Event::Disconnect { .. });
+        let may_go = || is_end || self.node.acts_for(&call.connection.id);
+        let integrations = &self.integrations;
+        integrations
+            .invoke(request, max_reply, deadline, &may_go)
+            .await
     }
 
     fn record(&self, stage: &Deployed, route: Option<&LiveRoute>, call: &Call<'_>, end: &End<'_>) {

@@ -313,7 +313,7 @@ impl WebSocketDoor {
         }
         // The answer may have come late, to a node that was stopped meanwhile: of one that was declared dead the end may have
         // been told already, and a $connect must not follow it.
-        if !self.node.is_acting() || connection.id.node() != self.node.id() {
+        if !self.node.acts_for(&connection.id) {
             let failure = Failure::Overloaded("this node has lost the others");
             self.pipeline.refuse(deployed, &call, &failure);
             return Err(refused(&failure));

@@ -69,7 +69,6 @@ pub(super) struct Index<'a> {
     pub(super) lives: BTreeMap<&'a str, Life<'a>>,
     pub(super) pushes: BTreeMap<&'a Push, Posts>,
     pub(super) killed: BTreeMap<&'a str, u64>,
-    pub(super) stopped: BTreeMap<&'a str, Vec<u64>>,
     /// Connections of which nobody can know any more.
     pub(super) forgotten: BTreeSet<&'a str>,
     pub(super) registered: Option<BTreeSet<&'a str>>,
@@ -128,12 +127,12 @@ impl<'a> Index<'a> {
                 taken: *taken,
                 by_others: *by_others,
             }),
-            Event::Stopped { node } => self.stopped.entry(node).or_default().push(at),
             Event::Killed { node, unknown } => {
                 self.killed.insert(node, at);
                 self.forgotten.extend(unknown.iter().map(String::as_str));
             }
             Event::Forgotten { ids } => self.forgotten.extend(ids.iter().map(String::as_str)),
+            Event::Quiet => {}
             Event::Registered { ids } => {
                 self.registered = Some(ids.iter().map(String::as_str).collect());
             }

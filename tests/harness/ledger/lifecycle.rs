@@ -44,7 +44,10 @@ fn end(
 ) {
     let connected = (index.client_of(life)).is_some_and(super::index::Client::is_connected);
     let taken = || life.disconnects.iter().filter(|told| told.taken);
-    if connected && let Some(told) = life.disconnects.first() {
+    if connected
+        && !terms.holds
+        && let Some(told) = life.disconnects.first()
+    {
         let how = format!("{id} of {}, told at {}", life.client, told.at);
         broken(Rule::NoEndWhileAlive, how);
     }
@@ -66,7 +69,6 @@ fn end(
     let (asked, told) = (life.connects.first(), life.disconnects.first());
     if let (Some(asked), Some(told)) = (asked, told)
         && *asked > told.at + terms.transit
-        && !index.stopped.contains_key(life.node)
     {
         let how = format!(
             "$connect of {id} at {asked}, the end was told at {}",
@@ -116,10 +118,10 @@ fn messages(
         {
             broken(Rule::NothingBeforeConnect, what());
         }
-        if let Some(ended) = ended.filter(|ended| at > *ended) {
+        if let Some(ended) = ended.filter(|ended| at > *ended && !terms.holds) {
             // One that was under way already may still arrive.
             let sent = sender.and_then(|sender| sender.sent.get(&n));
-            let late = at > ended + terms.transit && !was_begun(index, life, sent, terms);
+            let late = at > ended + terms.transit;
             if sent.is_none_or(|sent| *sent > ended) || late {
                 let how = format!("{}, sent at {sent:?}, the end was told at {ended}", what());
                 broken(Rule::NothingAfterDisconnect, how);
@@ -136,15 +138,6 @@ fn messages(
         }
         before = Some(n);
     }
-}
-
-/// Whether a message may have been on its way to the backend when its node was stopped: it goes on where it was.
-fn was_begun(index: &Index<'_>, life: &Life<'_>, sent: Option<&u64>, terms: Terms) -> bool {
-    let (Some(sent), Some(stopped)) = (sent, index.stopped.get(life.node)) else {
-        return false;
-    };
-    let just_before = |at: &u64| (sent..=&(sent + terms.transit)).contains(&at);
-    stopped.iter().any(just_before)
 }
 
 fn registry(index: &Index<'_>, broken: &mut impl FnMut(Rule, String)) {

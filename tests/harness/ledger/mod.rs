@@ -134,11 +134,6 @@ pub enum Event {
         /// Another node says that the connection's own was lost.
         by_others: bool,
     },
-    /// A node does nothing for a while, and may go on later with what it had begun.
-    Stopped {
-        /// Which.
-        node: String,
-    },
     /// A node ended without a word.
     Killed {
         /// Which.
@@ -146,11 +141,13 @@ pub enum Event {
         /// Connections that it held and that the store did not know at that moment.
         unknown: Vec<String>,
     },
-    /// The store lost what it knew of connections whose nodes are no more.
+    /// The store lost what it knew of connections whose nodes are no more, or gave their ends up.
     Forgotten {
         /// Which.
         ids: Vec<String>,
     },
+    /// Nothing is on its way any more.
+    Quiet,
     /// When all had been quiet: who is registered.
     Registered {
         /// Which connections.
@@ -172,6 +169,9 @@ pub struct Terms {
     pub transit: u64,
     /// Of a thousand ends, how many may be told more than once where things go wrong.
     pub repeated: usize,
+    /// A node that nobody can ask goes on serving although the others may report its connections as ended: `onIsolation: hold`
+    /// without a link.
+    pub holds: bool,
 }
 
 /// A promise.

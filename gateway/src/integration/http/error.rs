@@ -58,6 +58,9 @@ pub enum BackendError {
         /// What the TLS library said.
         reason: String,
     },
+    /// It was not sent: while it waited, this node lost the right to.
+    #[error("the request was not sent: this node may no longer act for the connection")]
+    Withheld,
     /// The deadline came first.
     #[error(
         "{origin}: no complete answer within the integration's timeout; look into the backend or raise timeoutInMillis"
@@ -124,7 +127,8 @@ impl BackendError {
             | Self::Resolve { .. }
             | Self::Forbidden { .. }
             | Self::Connect { .. }
-            | Self::Tls { .. } => false,
+            | Self::Tls { .. }
+            | Self::Withheld => false,
         }
     }
 }

@@ -113,6 +113,9 @@ pub struct BackendRequest {
     pub deadline: Instant,
 }
 
+/// Says whether a request may still be sent.
+pub type MayGo<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// What the backend answered, whole.
 #[derive(Debug)]
 pub struct BackendResponse {
@@ -154,6 +157,16 @@ impl HttpClient {
     ///
     /// Dropping the future gives the call up: its HTTP/1.1 connection is closed, its HTTP/2 stream reset.
     pub async fn send(&self, request: BackendRequest) -> Result<BackendResponse, BackendError> {
+        self.send_while(request, &|| true).await
+    }
+
+    /// The same, where it may no longer be right to send once there is a connection, which can take long: `may_go` is asked
+    /// right before the first byte is written.
+    pub async fn send_while(
+        &self,
+        request: BackendRequest,
+        may_go: MayGo<'_>,
+    ) -> Result<BackendResponse, BackendError> {
         let origin = Origin::of(&request.uri)?;
         let (version, deadline) = (request.version, request.deadline);
         let bounds = Bounds {
@@ -165,7 +178,7 @@ impl HttpClient {
         let progress = Progress::default();
         // `timeout_at` polls once even when the time is over; a call that is already late must not reach the backend.
         if Instant::now() < deadline {
-            let exchange = self.exchange(&origin, version, bounds, &outgoing, &progress);
+            let exchange = self.exchange(&origin, version, bounds, &outgoing, &progress, may_go);
             if let Ok(result) = timeout_at(deadline, exchange).await {
                 return result;
             }
@@ -183,10 +196,14 @@ impl HttpClient {
         bounds: Bounds,
         outgoing: &Outgoing,
         progress: &Progress,
+        may_go: MayGo<'_>,
     ) -> Result<BackendResponse, BackendError> {
         let (mut link, reused) = self.link(origin, version, true).await?;
         let mut repeated = false;
         loop {
+            if !may_go() {
+                return Err(BackendError::Withheld);
+            }
             progress.set(true);
             let attempt = match link {
                 Link::Http1(mut connection) => {

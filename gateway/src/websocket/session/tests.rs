@@ -87,9 +87,10 @@ fn door(disconnect: String) -> (Arc<WebSocketDoor>, Arc<StageSlot>) {
         HttpClient::new(&HttpClientConfig::default()),
         LambdaEndpoints::default(),
     );
+    let node = Arc::new(Node::new(NODE, Registry::default(), None));
     let door = WebSocketDoor {
-        pipeline: Pipeline::new(integrations, Arc::clone(&observe)),
-        node: Arc::new(Node::new(NODE, Registry::default(), None)),
+        pipeline: Pipeline::new(integrations, Arc::clone(&observe), Arc::clone(&node)),
+        node,
         stages: Arc::clone(&stages),
         observe,
         drain: Arc::default(),
