@@ -311,10 +311,12 @@ impl Process {
             return report;
         };
         let untold = self.shared.owed.take_all();
-        let left = node::leave(node, cluster, &untold).await;
+        // Before that: a renewal that found the node fenced by itself would begin another life.
         if let Some(life) = self.life.take() {
             life.abort();
+            let _ = life.await;
         }
+        let left = node::leave(node, cluster, &untold).await;
         match left {
             Ok(left) => {
                 if left > 0 {
