@@ -31,7 +31,8 @@ impl Inbox for NodeInbox {
                 let cluster = node.cluster.as_ref()?;
                 // Who asks about itself wants to know whether it may act. Two that slept must not wake each other, and one that
                 // was buried while it slept may not reach the store that knows better.
-                if about.is_none() && (!node.is_acting() || cluster.is_dead(&from)) {
+                let goes_on = cluster.vouches_for(from);
+                if about.is_none() && !(node.is_acting() && goes_on) {
                     return None;
                 }
                 Answer::Heard(about.and_then(|about| cluster.roads.heard(&about)))

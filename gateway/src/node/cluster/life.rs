@@ -170,6 +170,7 @@ impl Life {
         self.judge();
         let me = self.node.id();
         let cluster = self.cluster();
+        let asked = env::uptime();
         // The next renewal does not wait for this.
         let late = || StoreError::Unavailable("the next renewal is due".to_owned());
         let (nodes, backlog) = tokio::join!(
@@ -182,7 +183,7 @@ impl Life {
         );
         match nodes {
             Ok(nodes) => {
-                let met = cluster.met(me, &nodes);
+                let met = cluster.met(me, &nodes, asked);
                 self.tenure.met(met.others);
                 self.observe.metrics.cluster.nodes(met.live + 1);
                 let _ = timeout(self.every(), self.part(&nodes)).await;

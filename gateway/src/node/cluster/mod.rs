@@ -24,6 +24,7 @@ use gateway_core::id::{ConnectionId, NodeId};
 use gateway_core::session::CloseCause;
 
 use super::{Delivered, Order, Reach};
+use crate::env;
 
 pub use farewell::leave;
 pub use inbox::NodeInbox;
@@ -77,6 +78,10 @@ struct Known {
     ever: BTreeMap<NodeId, NodeInfo>,
     /// What was read once of nodes of which something else is known.
     doubtful: BTreeMap<NodeId, NodeInfo>,
+    /// When each node renewed its lease last, by [`env::uptime`], as the store said; not later than it was.
+    renewed: BTreeMap<NodeId, u64>,
+    /// Until when each was heard by this one since then, without a gap of a lease.
+    heard: BTreeMap<NodeId, u64>,
     dead: HashSet<NodeId>,
     died: VecDeque<NodeId>,
 }
@@ -97,6 +102,26 @@ impl Known {
             }
         }
         self.doubtful.remove(&id);
+    }
+
+    /// What the store says of a node's last renewal, asked at `now`.
+    fn renewed(&mut self, entry: &NodeEntry, now: u64) {
+        if let Some(at) = now.checked_sub(entry.silent_for) {
+            let renewed = self.renewed.entry(entry.id).or_default();
+            *renewed = at.max(*renewed);
+        }
+    }
+
+    /// Something came from a node: whether it cannot have been buried before. Who asks this one whether it has heard the node
+    /// buries it only where a lease has gone by since.
+    fn hears(&mut self, node: NodeId, now: u64, lease: u64) -> bool {
+        let last = self.heard.get(&node).max(self.renewed.get(&node));
+        let goes_on = last.is_some_and(|last| now < last.saturating_add(lease));
+        let goes_on = goes_on && !self.dead.contains(&node);
+        if goes_on {
+            self.heard.insert(node, now);
+        }
+        goes_on
     }
 }
 
@@ -194,8 +219,9 @@ impl Cluster {
         let fate = self.store.fate(&node).await;
         if fate == Ok(Fate::Live) {
             // It has just come.
+            let asked = env::uptime();
             if let Ok(nodes) = self.store.nodes().await {
-                self.met(me, &nodes);
+                self.met(me, &nodes, asked);
             }
             return Ok(());
         }
@@ -219,12 +245,31 @@ impl Cluster {
         }
     }
 
-    /// The store said who is there.
-    fn met(&self, me: NodeId, nodes: &[NodeEntry]) -> Met {
+    /// A node asks whether it may act because this one hears it. Only one that cannot have been buried meanwhile may: one that
+    /// slept or was cut off from all for a lease has to ask the store.
+    fn vouches_for(&self, node: NodeId) -> bool {
+        let lease = self.lease.load(Ordering::Relaxed);
+        self.known().hears(node, env::uptime(), lease)
+    }
+
+    /// Nodes that held their lease within the last two and may, therefore, have vouched for another one within the last. What
+    /// one of them has heard is not known while it does not say so, and its end does not undo it.
+    fn witnesses(&self) -> BTreeSet<NodeId> {
+        let known = self.known();
+        known.renewed.keys().copied().collect()
+    }
+
+    /// The store said who is there; it was asked at `asked`.
+    fn met(&self, me: NodeId, nodes: &[NodeEntry], asked: u64) -> Met {
         let others = || nodes.iter().filter(|entry| entry.id != me);
         let live = || others().filter_map(|entry| entry.info.clone());
         let mut known = self.known();
         live().for_each(|info| known.learn(info));
+        others().for_each(|entry| known.renewed(entry, asked));
+        let two_leases = self.lease.load(Ordering::Relaxed).saturating_mul(2);
+        let is_recent = |at: &u64| asked < at.saturating_add(two_leases);
+        known.renewed.retain(|_, at| is_recent(at));
+        known.heard.retain(|_, at| is_recent(at));
         let named = || others().filter(|entry| !known.dead.contains(&entry.id));
         let peers = named().map(|entry| entry.id);
         let peers = peers.filter(|id| known.ever.contains_key(id)).collect();
@@ -306,7 +351,10 @@ impl Cluster {
     async fn probe(&self, node: &NodeId, about: Option<NodeId>, limit: Duration) -> Option<Heard> {
         let answer = self.roads.request(node, wire::probe(about), limit).await;
         match wire::read_answer(answer.ok()?) {
-            Ok(wire::Answer::Heard(heard)) => Some(Heard(heard)),
+            Ok(wire::Answer::Heard(heard)) => {
+                self.vouches_for(*node);
+                Some(Heard(heard))
+            }
             Ok(wire::Answer::Done(_)) | Err(_) => None,
         }
     }
@@ -350,5 +398,32 @@ mod tests {
             let link = known.ever[&id].link.as_deref();
             assert_eq!(link, Some(believed), "after {said}");
         }
+    }
+
+    /// A node that renewed at 0 and is heard at these times: whether this one vouches for it.
+    #[track_caller]
+    fn check(heard: &[(u64, bool)]) {
+        let (mut known, id) = (Known::default(), NodeId([7; 6]));
+        let entry = NodeEntry {
+            id,
+            info: None,
+            silent_for: 500,
+            connections: 0,
+        };
+        assert!(!known.hears(id, 400, 1000), "nobody named it");
+        known.renewed(&entry, 500);
+        for (at, vouches) in heard {
+            assert_eq!(known.hears(id, *at, 1000), *vouches, "at {at}");
+        }
+        known.dead.insert(id);
+        assert!(!known.hears(id, 501, 1000), "it is dead");
+    }
+
+    #[test]
+    fn a_node_is_vouched_for_while_it_cannot_have_been_buried() {
+        check(&[(900, true), (1800, true), (2700, true)]);
+        check(&[(1000, false), (1001, false)]);
+        // Heard again after a gap: it may have been buried in it.
+        check(&[(900, true), (1900, false), (1950, false), (2500, false)]);
     }
 }

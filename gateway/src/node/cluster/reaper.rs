@@ -1,5 +1,6 @@
 //! Buries nodes that died: from then on nothing can act in their names, and the ends of their connections are told.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,8 +42,8 @@ async fn bury(
 ) -> Result<(), StoreError> {
     let lost = entry.id;
     if !cluster.is_dead(&lost) {
-        if terms.linked && is_heard(cluster, me, lost, terms).await {
-            tracing::debug!(node = %lost, "a node has lost the store, but was heard of late");
+        if terms.linked && may_be_heard(cluster, me, lost, terms).await {
+            tracing::debug!(node = %lost, "a node has lost the store, but may have been heard of late");
             return Ok(());
         }
         if cluster.store.fence(&lost).await? == Fencing::Alive {
@@ -60,9 +61,10 @@ async fn bury(
     Ok(())
 }
 
-/// Whether anybody has heard the node within a lease: this one, the node itself when asked, or another one. A node that
-/// hears from any other that it is heard goes on acting, so it must not be buried by one that merely does not reach it.
-async fn is_heard(cluster: &Cluster, me: NodeId, lost: NodeId, terms: Terms) -> bool {
+/// Whether anybody may have heard the node within a lease: this one, the node itself when asked, or another one. A node that
+/// hears from any other that it is heard goes on acting, so it must not be buried by one that merely does not reach it, nor
+/// because who heard it is not there any more to say so.
+async fn may_be_heard(cluster: &Cluster, me: NodeId, lost: NodeId, terms: Terms) -> bool {
     let lease = Duration::from_millis(terms.lease);
     let of_late = |heard: Option<Duration>| heard.is_some_and(|ago| ago < lease);
     if of_late(cluster.roads.heard(&lost)) {
@@ -73,12 +75,14 @@ async fn is_heard(cluster: &Cluster, me: NodeId, lost: NodeId, terms: Terms) -> 
     if cluster.probe(&lost, Some(me), limit).await.is_some() {
         return true;
     }
-    let others: Vec<NodeId> = (cluster.peers().into_iter())
-        .filter(|peer| *peer != me && *peer != lost)
+    let witnesses = cluster.witnesses();
+    let others: BTreeSet<NodeId> = (cluster.peers().into_iter())
+        .chain(witnesses.iter().copied())
+        .filter(|other| *other != me && *other != lost)
         .collect();
-    let questions = others
-        .iter()
-        .map(|peer| cluster.probe(peer, Some(lost), limit));
-    let answers = join_all(questions).await;
-    answers.iter().flatten().any(|Heard(ago)| of_late(*ago))
+    let questions = others.iter().map(|other| async {
+        let answer = cluster.probe(other, Some(lost), limit).await;
+        answer.map_or_else(|| witnesses.contains(other), |Heard(ago)| of_late(ago))
+    });
+    join_all(questions).await.contains(&true)
 }
