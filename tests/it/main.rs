@@ -43,4 +43,5 @@ mod reply;
 mod route;
 mod sdk;
 mod sigv4;
+mod template;
 mod tls;

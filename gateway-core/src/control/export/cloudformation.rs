@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::{Map, Value, json};
 
 use super::super::account::{
-    Account, ApiDocuments, Configuration, Document, DomainDocuments, text,
+    Account, ApiDocuments, Configuration, Document, DomainDocuments, Item, text,
 };
 use super::super::kind::Kind;
 use super::super::member::{Member, Shape, Write};
@@ -14,7 +14,9 @@ use super::Export;
 /// The account as a CloudFormation template. Deployments freeze what the template says, so each API has one at most.
 pub fn to_cloudformation(account: &Account) -> Export {
     let mut template = Template::default();
-    for (id, documents) in account.apis() {
+    let mut apis: Vec<_> = account.apis().collect();
+    apis.sort_by_key(|(_, documents)| text(&documents.api, "name").unwrap_or_default());
+    for (id, documents) in apis {
         template.api(id, documents);
     }
     for (_, domain) in account.domain_names() {
@@ -60,18 +62,36 @@ impl Template {
             models,
             authorizers,
         } = &*documents.configuration;
+        // An integration has no name of its own; one that follows from its routes is the same after the next import.
+        let first_route = |id: &str| {
+            let target = format!("integrations/{id}");
+            let routes = routes
+                .values()
+                .filter(|route| text(&route.document, "target") == Some(&target));
+            routes
+                .filter_map(|route| text(&route.document, "routeKey"))
+                .min()
+                .unwrap_or("Unused")
+                .to_owned()
+        };
         let simple = [
             (Kind::Model, models),
             (Kind::Authorizer, authorizers),
             (Kind::Integration, integrations),
         ];
         for (kind, items) in simple {
-            for (id, item) in items {
-                let own = text(&item.document, "name").unwrap_or(id);
-                let logical = self.name(&format!("{base}{}{}", camel(own), kind.word()));
+            let named = items.iter().map(|(id, item)| {
+                let own =
+                    text(&item.document, "name").map_or_else(|| first_route(id), str::to_owned);
+                (own, without(&item.document, kind.id_member()), id, item)
+            });
+            let mut named: Vec<_> = named.collect();
+            named.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+            for (own, _, id, item) in named {
+                let logical = self.name(&format!("{base}{}{}", camel(&own), kind.word()));
                 self.logical.insert((kind, id.clone()), logical.clone());
                 self.add(&logical, kind, &item.document, of_api());
-                for response in item.responses.values() {
+                for response in by_key(&item.responses, "integrationResponseKey") {
                     let mut links = of_api();
                     links.insert("IntegrationId".to_owned(), reference(&logical));
                     let name = self.name(&format!("{logical}Response"));
@@ -80,7 +100,7 @@ impl Template {
             }
         }
         let mut made = Vec::new();
-        for item in routes.values() {
+        for item in by_key(routes, "routeKey") {
             let key = text(&item.document, "routeKey").unwrap_or_default();
             let logical = self.name(&format!("{base}{}Route", camel(key)));
             let mut links = of_api();
@@ -97,7 +117,7 @@ impl Template {
                 links.insert("AuthorizerId".to_owned(), reference(authorizer));
             }
             self.add(&logical, Kind::Route, &item.document, links);
-            for response in item.responses.values() {
+            for response in by_key(&item.responses, "routeResponseKey") {
                 let mut links = of_api();
                 links.insert("RouteId".to_owned(), reference(&logical));
                 let name = self.name(&format!("{logical}Response"));
@@ -159,7 +179,9 @@ impl Template {
             &documents.domain_name,
             Map::new(),
         );
-        for mapping in documents.mappings.values() {
+        let mut mappings: Vec<&Document> = documents.mappings.values().collect();
+        mappings.sort_by_key(|mapping| text(mapping, "apiMappingKey"));
+        for mapping in mappings {
             let id = text(mapping, "apiId").unwrap_or_default();
             let stage = text(mapping, "stage").unwrap_or_default();
             let mut links = Map::from_iter([("DomainName".to_owned(), reference(&logical))]);
@@ -215,6 +237,20 @@ impl Template {
         }
         name
     }
+}
+
+/// In an order that does not follow from ids.
+fn by_key<'a>(items: &'a BTreeMap<String, Item>, key: &str) -> Vec<&'a Item> {
+    let mut items: Vec<&Item> = items.values().collect();
+    items.sort_by_key(|item| text(&item.document, key).unwrap_or_default().to_owned());
+    items
+}
+
+/// A document as text, apart from its id.
+fn without(document: &Document, id: &str) -> String {
+    let members: BTreeMap<&String, &Value> =
+        document.iter().filter(|(name, _)| *name != id).collect();
+    json!(members).to_string()
 }
 
 fn resource_type(kind: Kind) -> String {

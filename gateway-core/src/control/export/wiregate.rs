@@ -188,7 +188,7 @@ fn stage(document: &Document) -> Value {
             .cloned()
             .unwrap_or_default()
     };
-    put("stageVariables", map("stageVariables"));
+    put("stageVariables", sorted(map("stageVariables")));
     put(
         "defaultRouteSettings",
         members(&map("defaultRouteSettings"), ROUTE_SETTINGS),
@@ -199,7 +199,7 @@ fn stage(document: &Document) -> Value {
             let settings = members(settings.as_object()?, ROUTE_SETTINGS);
             (!settings.is_empty()).then(|| (key, Value::Object(settings)))
         });
-    put("routeSettings", by_route.collect());
+    put("routeSettings", sorted(by_route.collect()));
     Value::Object(stage)
 }
 
@@ -210,14 +210,38 @@ fn members(document: &Document, known: &[&str]) -> Map<String, Value> {
         Value::Object(map) => !map.is_empty(),
         Value::String(text) => !matches!(
             (member, text.as_str()),
-            ("authorizationType", "NONE") | ("passthroughBehavior", "WHEN_NO_MATCH")
+            ("authorizationType", "NONE")
+                | ("integrationMethod", "POST")
+                | ("passthroughBehavior", "WHEN_NO_MATCH")
         ),
         Value::Number(number) => (member, number.as_u64()) != ("timeoutInMillis", Some(29_000)),
         _ => true,
     };
     let named = known.iter().filter_map(|member| {
         let value = document.get(*member)?;
-        says(member, value).then(|| ((*member).to_owned(), value.clone()))
+        says(member, value).then(|| ((*member).to_owned(), tidy(value)))
     });
     named.collect()
+}
+
+/// The same whoever wrote it: keys in order, and no fraction where there is none.
+fn tidy(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let entries = map.iter().map(|(key, value)| (key.clone(), tidy(value)));
+            Value::Object(sorted(entries.collect()))
+        }
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float < 1e15 => {
+                json!(float as u64)
+            }
+            _ => value.clone(),
+        },
+        value => value.clone(),
+    }
+}
+
+fn sorted(map: Map<String, Value>) -> Map<String, Value> {
+    let entries: BTreeMap<String, Value> = map.into_iter().collect();
+    entries.into_iter().collect()
 }
