@@ -21,8 +21,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use allocator::Counting;
-use gateway::{app, config};
-use gateway_core::resource::Preset;
+use gateway::app::{self, Sources};
 
 /// Calls before counting: pools and tables have their size then.
 const WARM_UP: usize = 300;
@@ -106,14 +105,12 @@ apis:
 "
     );
     std::fs::write(&file, text).unwrap();
-    let loaded = config::load(config::Request {
-        file: Some(&file),
-        env: Vec::new(),
-        overrides: config::Overrides::default(),
-        default_preset: Preset::Open,
-    })
-    .unwrap();
-    std::thread::spawn(move || app::run(loaded, None, config::Overrides::default()));
+    let sources = Sources {
+        file: Some(file),
+        ..Sources::default()
+    };
+    let read = sources.read().unwrap();
+    std::thread::spawn(move || app::run(read, sources));
 }
 
 /// A client whose `$connect` the backend has taken.

@@ -43,6 +43,8 @@ pub(super) struct Mark {
     anchor: usize,
     function: Option<&'static str>,
     text: bool,
+    /// A tag that is unknown, which has been said.
+    broken: bool,
 }
 
 impl Mark {
@@ -76,6 +78,7 @@ impl Mark {
                 return (mark, None);
             }
         }
+        mark.broken = true;
         let flaw = Flaw {
             position,
             message: format!("unknown tag {}", quoted(&tag.to_string())),
@@ -91,6 +94,12 @@ impl Mark {
 
     /// The value inside the function that its tag names.
     pub(super) fn wrap(&self, node: Node) -> Node {
+        if self.broken {
+            return Node {
+                tree: Tree::Broken,
+                origin: node.origin,
+            };
+        }
         let Some(function) = self.function else {
             return node;
         };

@@ -231,12 +231,13 @@ fn tidy(value: &Value) -> Value {
             let entries = map.iter().map(|(key, value)| (key.clone(), tidy(value)));
             Value::Object(sorted(entries.collect()))
         }
-        Value::Number(number) => match number.as_f64() {
-            Some(float) if number.is_f64() && float.fract() == 0.0 && float < 1e15 => {
-                json!(float as u64)
-            }
-            _ => value.clone(),
-        },
+        Value::Number(number) if number.is_f64() => {
+            let text = number.to_string();
+            let whole = text
+                .strip_suffix(".0")
+                .and_then(|whole| whole.parse::<u64>().ok());
+            whole.map_or_else(|| value.clone(), Value::from)
+        }
         value => value.clone(),
     }
 }

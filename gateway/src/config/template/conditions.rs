@@ -1,7 +1,7 @@
 //! `Conditions`: what is true of this stack.
 
 use super::functions::call;
-use super::scope::{MOST_NESTED, Scope};
+use super::scope::{MOST_COMPARED, MOST_NESTED, Scope};
 use super::value::{Place, Value};
 use crate::config::diagnostic::{quoted, suggestion};
 
@@ -18,8 +18,10 @@ impl Scope<'_> {
             }
             None => {}
         }
-        let Some(member) = self.conditions.iter().find(|member| member.key == name) else {
-            let known: Vec<&str> = self.conditions.iter().map(|c| &*c.key).collect();
+        let Some(member) = self.conditions.get(name) else {
+            let mut known: Vec<&str> = self.conditions.keys().copied().collect();
+            known.sort_unstable();
+            known.truncate(MOST_COMPARED);
             let message = format!("there is no condition {}", quoted(name));
             let hint = suggestion(name, "the conditions are", &known);
             self.report.add(place, message, hint);

@@ -1,6 +1,6 @@
 //! From the sections of a template to what it declares.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use gateway_core::control::Kind;
@@ -43,7 +43,7 @@ pub struct Declared {
 /// All that a document declares; mistakes and notices are in the report.
 /// `asked`: the inputs that were asked for before.
 pub(super) fn all(
-    document: Document,
+    document: &Document,
     inputs: &Inputs,
     asked: BTreeSet<String>,
     report: &Report,
@@ -60,7 +60,11 @@ pub(super) fn all(
     }
     let expanded = sam::expand(&document.resources, &document.globals, &mut scope);
     scope.mappings = &document.mappings;
-    scope.conditions = &document.conditions;
+    scope.conditions = document
+        .conditions
+        .iter()
+        .map(|it| (&*it.key, it))
+        .collect();
     scope.logical_ids = expanded
         .iter()
         .map(|resource| &*resource.logical_id)
@@ -77,7 +81,7 @@ pub(super) fn all(
     let declared = declaring.resources();
     let functions = declaring.functions();
     let outputs = outputs(&document.outputs, &scope);
-    report_unasked(&document, &scope);
+    report_unasked(document, &scope);
     for declared in &declared {
         served::notice(declared, report);
     }
@@ -118,7 +122,7 @@ impl Declaring<'_, '_> {
             let thing = self.thing(resource, ids[n].as_deref(), &mut declared);
             self.keep(resource, thing);
         }
-        let stages: Vec<Json> = declared
+        let stages: HashSet<Json> = declared
             .iter()
             .filter(|it| it.kind == Kind::Stage)
             .filter_map(|it| it.body.get("stageName").cloned())
@@ -295,8 +299,7 @@ impl Declaring<'_, '_> {
             value.as_text().map(str::to_owned)
         };
         let name = match (resource.is_unexpanded(), last) {
-            (true, _) => None,
-            (false, "Alias" | "Version" | "Permission") => None,
+            (true, _) | (false, "Alias" | "Version" | "Permission") => None,
             (false, last) => text(&format!("{last}Name")).or_else(|| text("Name")),
         };
         let name = name.unwrap_or_else(|| resource.logical_id.clone());
@@ -307,9 +310,10 @@ impl Declaring<'_, '_> {
             _ => None,
         };
         if let (Some(qualifier), Some(function)) = (qualifier, text("FunctionName")) {
-            let function = match function.starts_with("arn:") {
-                true => function,
-                false => scope.arn("lambda", &format!("function:{function}")),
+            let function = if function.starts_with("arn:") {
+                function
+            } else {
+                scope.arn("lambda", &format!("function:{function}"))
             };
             foreign.arn = format!("{function}:{qualifier}");
             foreign.reference.clone_from(&foreign.arn);

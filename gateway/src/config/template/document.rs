@@ -68,7 +68,7 @@ impl Document {
             report.about(&section.key);
             match &*section.key {
                 "Hooks" | "Rules" => {
-                    report.notice(&section.place, format!("{} are not run here", section.key))
+                    report.notice(&section.place, format!("{} are not run here", section.key));
                 }
                 "Transform" => transform(&section.value, report),
                 known if SECTIONS.contains(&known) => {}

@@ -130,9 +130,10 @@ impl Scope<'_> {
             _ => {
                 let message = format!("unknown function {}", quoted(name));
                 let hint = suggestion(name, "the functions are", &NAMES);
-                let hint = match name.starts_with("Fn::ForEach") {
-                    true => Some("loops are not read; write each member out".to_owned()),
-                    false => hint,
+                let hint = if name.starts_with("Fn::ForEach") {
+                    Some("loops are not read; write each member out".to_owned())
+                } else {
+                    hint
                 };
                 self.report.add(place, message, hint);
                 None
@@ -165,7 +166,7 @@ impl Scope<'_> {
         }
     }
 
-    fn one_text(&self, argument: &Value) -> Option<String> {
+    pub(super) fn one_text(&self, argument: &Value) -> Option<String> {
         self.text_of(&self.evaluate(argument)?)
     }
 
@@ -274,6 +275,9 @@ impl Scope<'_> {
         let mut members = self.mappings;
         let mut found = None;
         for name in &names {
+            if !self.spend(members.len() / 8, place) {
+                return None;
+            }
             found = members.iter().find(|member| member.key == *name);
             members = found.map_or(&[], |member| member.value.members());
         }
@@ -317,81 +321,4 @@ impl Scope<'_> {
         let blocks = blocks.into_iter().map(|block| Value::text(block, place));
         Some(Value::list(blocks.collect(), place))
     }
-
-    fn sub(&self, argument: &Value, place: &Place) -> Option<Value> {
-        let takes = "Fn::Sub takes a text, or a list of a text and a map of its variables";
-        let nothing = Value::new(What::Null, place);
-        let (text, variables) = match (argument.as_text(), argument.items()) {
-            (Some(text), _) => (text, &nothing),
-            (None, [text, variables]) => match text.as_text() {
-                Some(text) => (text, variables),
-                None => return self.wrong_arguments(takes, place),
-            },
-            _ => return self.wrong_arguments(takes, place),
-        };
-        let mut result = String::new();
-        let mut sound = true;
-        for part in parts_of_sub(text) {
-            let made = match part {
-                SubPart::Text(text) => Some(text.to_owned()),
-                SubPart::Name(name) => self.substitute(name, variables, place),
-            };
-            match made {
-                Some(made) if self.spend(made.len(), place) => result.push_str(&made),
-                _ => sound = false,
-            }
-        }
-        sound.then(|| Value::text(result, place))
-    }
-
-    fn substitute(&self, name: &str, variables: &Value, place: &Place) -> Option<String> {
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':');
-        if let Some(variable) = variables.member(name) {
-            return self.one_text(&variable.value);
-        }
-        if name.is_empty() || !name.chars().all(legal) {
-            let message = format!("{} is no name that Fn::Sub could replace", quoted(name));
-            let hint = format!("text that is to stay is written ${{!{name}}}");
-            self.report.mistake_with_hint(place, message, hint);
-            return None;
-        }
-        let value = match name.split_once('.') {
-            Some((thing, attribute)) if !self.parameters.contains_key(name) => {
-                self.attribute(thing, attribute, place)
-            }
-            // AWS::NoValue leaves nothing.
-            _ => self
-                .reference(name, place)
-                .unwrap_or_else(|| Value::text("", place)),
-        };
-        self.text_of(&value)
-    }
-}
-
-pub(super) enum SubPart<'t> {
-    Text(&'t str),
-    Name(&'t str),
-}
-
-/// The parts of a text for `Fn::Sub`: `${Name}` is a name, `${!Text}` is the text `${Text}`.
-pub(super) fn parts_of_sub(text: &str) -> Vec<SubPart<'_>> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        let (before, from) = rest.split_at(at);
-        let Some(end) = from.find('}') else { break };
-        parts.push(SubPart::Text(before));
-        let name = &from[2..end];
-        match name.strip_prefix('!') {
-            Some(literal) => {
-                parts.push(SubPart::Text("${"));
-                parts.push(SubPart::Text(literal));
-                parts.push(SubPart::Text("}"));
-            }
-            None => parts.push(SubPart::Name(name)),
-        }
-        rest = &from[end + 1..];
-    }
-    parts.push(SubPart::Text(rest));
-    parts
 }

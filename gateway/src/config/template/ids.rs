@@ -24,9 +24,14 @@ impl<'a> Ids<'a> {
     pub(super) fn give(&mut self, of: Type, logical_id: &str) -> Option<String> {
         let length = of.id_length()?;
         // Two names of one template may lead to one id; the later one in the file yields.
-        (0_u32..)
-            .map(|attempt| derive(self.stack_name, logical_id, attempt, length))
-            .find(|id| self.taken.insert((of, id.clone())))
+        let mut attempt = 0;
+        loop {
+            let id = derive(self.stack_name, logical_id, attempt, length);
+            if self.taken.insert((of, id.clone())) {
+                return Some(id);
+            }
+            attempt += 1;
+        }
     }
 }
 

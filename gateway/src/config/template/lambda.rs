@@ -10,7 +10,7 @@ use super::value::{Place, Value};
 /// A Lambda function of a template. Nothing of it is created; its name is what integrations call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionDeclared {
-    /// Its key in `Resources`, or in `functions` of `serverless.yml`.
+    /// Its key in `Resources`; of a service, the one that the framework makes of the function's name.
     pub logical_id: String,
     /// `FunctionName`, or the logical id.
     pub name: String,

@@ -21,6 +21,7 @@ mod scope;
 mod served;
 mod serverless;
 mod shape;
+mod sub;
 mod thing;
 mod types;
 mod value;
@@ -113,14 +114,14 @@ fn read(
             let service = serverless::read(&tree, inputs, &report, beside);
             files.extend(service.files);
             return Some(declare::all(
-                service.document,
+                &service.document,
                 inputs,
                 service.asked,
                 &report,
             ));
         }
         let document = understand(&tree, &file, &report)?;
-        Some(declare::all(document, inputs, BTreeSet::new(), &report))
+        Some(declare::all(&document, inputs, BTreeSet::new(), &report))
     });
     let notices = report.finish()?;
     let Some(mut template) = template else {

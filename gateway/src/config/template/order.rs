@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::document::Resource;
-use super::functions::{SubPart, call, parts_of_sub};
-use super::scope::Scope;
+use super::functions::call;
+use super::scope::{MOST_COMPARED, Scope};
+use super::sub::{SubPart, parts_of_sub};
 use super::value::{Place, Value};
 use crate::config::diagnostic::{quoted, suggestion};
 
@@ -115,8 +116,16 @@ impl<'a> Order<'a> {
     }
 
     fn unknown_dependency(&self, name: &str, place: &Place, scope: &Scope<'_>) {
+        if scope.report.is_full() {
+            scope.report.mistake(
+                place,
+                "DependsOn names what is no resource of this template",
+            );
+            return;
+        }
         let mut known: Vec<&str> = self.numbers.keys().copied().collect();
         known.sort_unstable();
+        known.truncate(MOST_COMPARED);
         let hint = suggestion(name, "", &known).filter(|hint| hint.starts_with("did"));
         let message = format!(
             "DependsOn names {}, which is no resource of this template",
@@ -146,7 +155,9 @@ impl<'a> Order<'a> {
                     .or_else(|| argument.items().first()?.as_text());
                 let variables = argument.items().get(1);
                 for part in parts_of_sub(text.unwrap_or_default()) {
+                    let length = variables.map_or(0, |variables| variables.members().len());
                     if let SubPart::Name(name) = part
+                        && scope.spend(length / 8, &value.place)
                         && variables
                             .and_then(|variables| variables.member(name))
                             .is_none()

@@ -66,15 +66,15 @@ impl Parameter<'_> {
         let default = value.child("Default");
         let (text, place) = match (inputs.parameters.get(key), default) {
             (Some(text), _) => (text.clone(), place),
-            (None, Some(default)) => match default.as_text() {
-                Some(text) => (text.to_owned(), &default.place),
-                None => {
+            (None, Some(default)) => {
+                let Some(text) = default.as_text() else {
                     let found = default.describe();
                     let message = format!("expected text, found {found}");
                     self.report.mistake(&default.place, message);
                     return Value::broken(place);
-                }
-            },
+                };
+                (text.to_owned(), &default.place)
+            }
             (None, None) => {
                 let message = format!("the parameter {} has no value", quoted(key));
                 let hint = format!("add --parameter {key}=value, or a Default");

@@ -43,7 +43,7 @@ impl Report {
     /// A mistake, with the hint where there is one.
     pub(super) fn add(&self, place: &Place, message: String, hint: Option<String>) {
         if self.soft.get() {
-            self.notice(place, message);
+            self.notify(place, message, hint);
             return;
         }
         let mut found = self.found.borrow_mut();
@@ -63,6 +63,11 @@ impl Report {
         }
     }
 
+    /// Whether further mistakes are only counted: a hint for one of them would be lost work.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.borrow().mistakes.len() >= MAX_REPORTED
+    }
+
     /// A mistake on the command line.
     pub(super) fn flag(&self, flag: &'static str, message: String, hint: Option<String>) {
         let mut found = self.found.borrow_mut();
@@ -79,13 +84,15 @@ impl Report {
         });
     }
 
-    /// What the reader should know and may leave as it is. One for each place and sentence.
+    /// What the reader should know and may leave as it is.
     pub(super) fn notice(&self, place: &Place, message: impl Into<String>) {
+        self.notify(place, message.into(), None);
+    }
+
+    fn notify(&self, place: &Place, message: String, hint: Option<String>) {
         let mut found = self.found.borrow_mut();
-        let said = diagnostic(place, &found.subject, message.into(), None);
-        if found.notices.last() != Some(&said) {
-            found.notices.push(said);
-        }
+        let said = diagnostic(place, &found.subject, message, hint);
+        found.notices.push(said);
     }
 
     /// Reads what only others than the gateway need, where a mistake is a notice.
@@ -103,6 +110,16 @@ impl Report {
             |a: &Diagnostic, b: &Diagnostic| (&a.origin, &a.file).cmp(&(&b.origin, &b.file));
         if found.mistakes.is_empty() {
             found.notices.sort_by(order);
+            let place = |notice: &mut Diagnostic| {
+                let Diagnostic {
+                    file,
+                    origin,
+                    message,
+                    ..
+                } = &*notice;
+                (file.clone(), origin.clone(), message.clone())
+            };
+            found.notices.dedup_by_key(place);
             return Ok(found.notices);
         }
         found.mistakes.sort_by(order);

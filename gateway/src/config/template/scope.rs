@@ -10,6 +10,9 @@ use super::thing::Thing;
 use super::value::{Member, Place, Value, What};
 use crate::config::diagnostic::{quoted, suggestion};
 
+/// Names that a misspelt one is compared with.
+pub(super) const MOST_COMPARED: usize = 1000;
+
 /// Conditions and functions that may stand inside each other across names.
 pub(super) const MOST_NESTED: usize = 200;
 
@@ -19,7 +22,7 @@ pub(super) struct Scope<'a> {
     pub(super) report: &'a Report,
     pub(super) stack_name: &'a str,
     pub(super) mappings: &'a [Member],
-    pub(super) conditions: &'a [Member],
+    pub(super) conditions: HashMap<&'a str, &'a Member>,
     /// All logical ids, whether there is a thing for them yet or not.
     pub(super) logical_ids: HashSet<&'a str>,
     pub(super) parameters: HashMap<String, Value>,
@@ -46,7 +49,7 @@ impl<'a> Scope<'a> {
             report,
             stack_name,
             mappings: &[],
-            conditions: &[],
+            conditions: HashMap::new(),
             logical_ids: HashSet::new(),
             parameters,
             aliases: HashMap::new(),
@@ -137,9 +140,14 @@ impl<'a> Scope<'a> {
             "{} is neither a parameter nor a resource of this template",
             quoted(name)
         );
+        if self.report.is_full() {
+            self.report.mistake(place, message);
+            return;
+        }
         let mut known: Vec<&str> = self.parameters.keys().map(String::as_str).collect();
         known.extend(&self.logical_ids);
         known.sort_unstable();
+        known.truncate(MOST_COMPARED);
         let nearest = suggestion(name, "", &known).filter(|hint| hint.starts_with("did"));
         let hint = nearest.or_else(|| {
             let stays = name == "stageVariables" || name == "stageVariable";

@@ -60,7 +60,7 @@ const UNSERVED: &[Unserved] = &[
         kind: Kind::Integration,
         member: "integrationType",
         values: Values::These(&["AWS"]),
-        sentence: "an AWS integration is stored, and its routes refuse until it is built",
+        sentence: "an AWS integration is stored; a stage that deploys it is not served until such integrations are built",
     },
     Unserved {
         kind: Kind::Integration,
@@ -165,9 +165,10 @@ pub(super) fn notice(declared: &Declared, report: &Report) {
                 .places
                 .get(unserved.member)
                 .unwrap_or(&declared.place);
-            match is_mistake {
-                true => report.mistake(place, unserved.sentence),
-                false => report.notice(place, unserved.sentence),
+            if is_mistake {
+                report.mistake(place, unserved.sentence);
+            } else {
+                report.notice(place, unserved.sentence);
             }
         }
     }

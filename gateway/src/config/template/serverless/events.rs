@@ -6,22 +6,19 @@ use super::variables::Variables;
 use super::{normalized, text_at};
 use crate::config::diagnostic::{quoted, suggestion};
 use crate::config::template::report::Report;
-use crate::config::template::sam::invocations;
+use crate::config::template::sam::{invocations, over};
 use crate::config::template::value::{Member, Place, Value, What};
 
 const KEYS: [&str; 3] = ["authorizer", "route", "routeResponseSelectionExpression"];
-
-/// Where the framework looks for a client's identity unless it is told.
-const IDENTITY_SOURCE: &str = "route.request.header.Auth";
 
 pub(super) struct Events<'a> {
     service: &'a str,
     stage: &'a str,
     provider: &'a Value,
     variables: &'a Variables<'a>,
-    report: &'a Report,
+    pub(super) report: &'a Report,
     resources: Vec<Member>,
-    taken: HashSet<String>,
+    pub(super) taken: HashSet<String>,
     /// Logical ids of the routes.
     routes: Vec<String>,
     implied: Vec<(String, &'static str)>,
@@ -91,7 +88,7 @@ impl<'a> Events<'a> {
             ("Handler", softly(&|| own("handler"))),
             ("Runtime", softly(&|| or_provider("runtime"))),
             ("Timeout", softly(&|| or_provider("timeout"))),
-            ("Environment", self.environment(&function, place)),
+            ("Environment", Some(self.environment(&function, place))),
         ];
         self.add(&logical_id, "AWS::Lambda::Function", place, properties);
         self.events(&member.key, &function, &logical_id);
@@ -99,25 +96,19 @@ impl<'a> Events<'a> {
 
     /// The provider's variables and the function's over them. Those without a value are left out: only the function needs
     /// them.
-    fn environment(&self, function: &Value, place: &Place) -> Option<Value> {
-        let mut all: Vec<Member> = Vec::new();
+    fn environment(&self, function: &Value, place: &Place) -> Value {
+        let mut variables = Value::new(What::Map(Vec::new()), place);
         for settings in [self.provider, function] {
             let Some(environment) = settings.child("environment") else {
                 continue;
             };
             let environment = self.report.softly(|| self.variables.resolve(environment));
-            for member in environment.members() {
-                if member.value.is_broken() || member.value.what == What::Null {
-                    continue;
-                }
-                match all.iter_mut().find(|earlier| earlier.key == member.key) {
-                    Some(earlier) => *earlier = member.clone(),
-                    None => all.push(member.clone()),
-                }
-            }
+            let has_value =
+                |member: &&Member| !matches!(member.value.what, What::Broken | What::Null);
+            let known = environment.members().iter().filter(has_value).cloned();
+            variables = over(&variables, &Value::new(What::Map(known.collect()), place));
         }
-        let variables = Value::new(What::Map(all), place);
-        Some(Value::map([("Variables", variables)], place))
+        Value::map([("Variables", variables)], place)
     }
 
     fn events(&mut self, function: &str, value: &Value, logical_id: &str) {
@@ -258,70 +249,8 @@ impl<'a> Events<'a> {
         self.routes.push(id);
     }
 
-    /// The logical id of the authorizer that an event names: a function, an ARN, or a map with either.
-    fn authorizer(&mut self, written: Option<&Value>, route: &str) -> Option<String> {
-        let written = written?;
-        let place = &written.place;
-        if route != "$connect" {
-            let message = "only $connect has an authorizer: it decides who may connect";
-            self.report.mistake(place, message);
-            return None;
-        }
-        let (name, arn, sources) = match written.as_text() {
-            Some(text) if text.contains(':') => (None, Some(written), None),
-            Some(_) => (Some(written), None, None),
-            None => {
-                let known = ["arn", "identitySource", "name"];
-                for member in written
-                    .members()
-                    .iter()
-                    .filter(|member| !known.contains(&&*member.key))
-                {
-                    let message = format!("unknown key {}", quoted(&member.key));
-                    let hint = suggestion(&member.key, "the keys here are", &known);
-                    self.report.add(&member.place, message, hint);
-                }
-                let child = |key| written.child(key);
-                (child("name"), child("arn"), child("identitySource"))
-            }
-        };
-        let last = |arn: &Value| {
-            let name = arn.as_text()?.rsplit(':').next()?;
-            Some(name.to_owned())
-        };
-        let given = name.and_then(Value::as_text).map(str::to_owned);
-        let given = given.filter(|_| arn.is_none_or(|arn| arn.as_text().is_none()));
-        let Some(name) = given.or_else(|| arn.and_then(last)) else {
-            let message = "an authorizer is the name of a function, or an ARN; an ARN that is a function needs a name besides";
-            self.report.mistake(place, message);
-            return None;
-        };
-        let id = format!("{}WebsocketsAuthorizer", normalized(&name));
-        if self.taken.contains(&id) {
-            return Some(id);
-        }
-        let function = match arn {
-            Some(arn) => arn.clone(),
-            None => Value::attribute(
-                &format!("{}LambdaFunction", normalized(&name)),
-                "Arn",
-                place,
-            ),
-        };
-        let default = Value::list(vec![text_at(IDENTITY_SOURCE, place)], place);
-        let properties = [
-            ("ApiId", Some(self.api_id(place))),
-            ("Name", Some(text_at(&name, place))),
-            ("AuthorizerType", Some(text_at("REQUEST", place))),
-            ("AuthorizerUri", Some(invocations(function))),
-            ("IdentitySource", Some(sources.cloned().unwrap_or(default))),
-        ];
-        self.add(&id, "AWS::ApiGatewayV2::Authorizer", place, properties);
-        Some(id)
-    }
-
     /// The API of the routes: one that exists, or the service's own.
-    fn api_id(&self, place: &Place) -> Value {
+    pub(super) fn api_id(&self, place: &Place) -> Value {
         self.existing_api()
             .unwrap_or_else(|| Value::reference("WebsocketsApi", place))
     }
@@ -460,7 +389,7 @@ impl<'a> Events<'a> {
         Value::map([("ServiceEndpointWebsocket", value)], place)
     }
 
-    fn add<const N: usize>(
+    pub(super) fn add<const N: usize>(
         &mut self,
         logical_id: &str,
         type_name: &str,
@@ -492,7 +421,11 @@ fn route_id(route: &str) -> String {
             '_' => id.push_str("Underscore"),
             '.' => id.push_str("Period"),
             // The framework leaves others as they are and CloudFormation refuses them; here they need no refusal.
-            c if !c.is_ascii_alphanumeric() => id.push_str(&format!("U{:x}", u32::from(c))),
+            c if !c.is_ascii_alphanumeric() => {
+                let code = u32::from(c);
+                id.push('U');
+                id.push_str(&code.to_string());
+            }
             c => id.push(c),
         }
     }

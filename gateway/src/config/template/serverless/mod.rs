@@ -1,5 +1,6 @@
 //! `serverless.yml`: variables resolved, `websocket` events as the resources that the Serverless Framework makes of them.
 
+mod authorizer;
 mod events;
 mod syntax;
 mod variables;

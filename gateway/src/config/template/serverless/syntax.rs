@@ -83,7 +83,6 @@ pub(super) fn sources(inside: &str) -> Vec<&str> {
     for (at, c) in inside.char_indices() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, '{' | '(') => depth += 1,
             (None, '}' | ')') => depth = depth.saturating_sub(1),
@@ -91,7 +90,7 @@ pub(super) fn sources(inside: &str) -> Vec<&str> {
                 sources.push(inside[begin..at].trim());
                 begin = at + 1;
             }
-            (None, _) => {}
+            _ => {}
         }
     }
     sources.push(inside[begin..].trim());

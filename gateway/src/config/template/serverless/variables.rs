@@ -18,6 +18,9 @@ use crate::config::template::{Inputs, ReadBeside, tree};
 /// Variables, maps and lists that may stand inside each other.
 const DEEPEST: usize = 150;
 
+/// What one variable costs beside its value.
+const COST: usize = 64;
+
 /// Resolves the variables of one service.
 pub(super) struct Variables<'a> {
     root: &'a Value,
@@ -171,7 +174,7 @@ impl<'a> Variables<'a> {
                     let resolved = self.variable(inside, place, Reach::Deep);
                     match resolved.as_text() {
                         Some(text) if self.fuel.spend(text.len(), place, self.report) => {
-                            joined.push_str(text)
+                            joined.push_str(text);
                         }
                         Some(_) => return Some(Value::broken(place)),
                         None => {
@@ -191,6 +194,9 @@ impl<'a> Variables<'a> {
     }
 
     fn variable(&self, inside: &str, place: &Place, reach: Reach) -> Value {
+        if !self.fuel.spend(COST, place, self.report) {
+            return Value::broken(place);
+        }
         let mut hint = String::new();
         let mut later = false;
         for text in sources(inside) {
@@ -347,6 +353,13 @@ impl<'a> Variables<'a> {
     fn at(&self, root: &Value, address: &str, reach: Reach) -> Found {
         let mut value = Cow::Borrowed(root);
         for step in address.split('.').filter(|step| !step.is_empty()) {
+            // Looking through a long map for each of many variables would take too long.
+            if !self
+                .fuel
+                .spend(value.members().len() / 8, &value.place, self.report)
+            {
+                return Found::Broken;
+            }
             let next = match &value {
                 Cow::Borrowed(value) => below(value, step).map(|next| self.shallow(next)),
                 Cow::Owned(value) => below(value, step).map(|next| {

@@ -117,3 +117,207 @@ proptest! {
         check(&String::from_utf8_lossy(&bytes));
     }
 }
+
+/// Pieces of services with their variables.
+const SERVICE: [&str; 40] = [
+    "\n",
+    "\n  ",
+    "\n    ",
+    ": ",
+    "- ",
+    ", ",
+    "[",
+    "]",
+    "{",
+    "}",
+    "&a ",
+    "*a",
+    "<<: *a",
+    "custom: ",
+    "functions: ",
+    "resources: ",
+    "events: ",
+    "websocket: ",
+    "route: ",
+    "authorizer: ",
+    "$connect",
+    "f: ",
+    "handler: h",
+    "\"${self:custom}\"",
+    "\"${self:custom.a, 'b'}\"",
+    "\"${self:functions}\"",
+    "\"${self:}\"",
+    "\"${opt:a, ${env:B}}\"",
+    "\"${file(a.yml):b}\"",
+    "\"${file(b.yml)}\"",
+    "\"${${self:custom}}\"",
+    "${",
+    "}",
+    "${param:p, ",
+    "'x'",
+    "${sls:stage}",
+    "a",
+    "Resources: ",
+    "Outputs: ",
+    "extensions: ",
+];
+
+/// A service that includes files; each includes the other.
+fn check_service(text: &str) {
+    let beside = |name: &str| match name {
+        "a.yml" => Ok((
+            PathBuf::from(name),
+            "b: ${file(b.yml):c}\nc: [1]".to_owned(),
+        )),
+        "b.yml" => Ok((
+            PathBuf::from(name),
+            "c: ${file(a.yml):b}\nd: ${self:custom}".to_owned(),
+        )),
+        _ => Err("there is nothing".to_owned()),
+    };
+    let read = read(Path::new("serverless.yml"), text, &inputs(), &beside);
+    if let Err(errors) = read {
+        assert!(
+            !errors.mistakes.is_empty(),
+            "refused without a word: {text:?}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_services(pieces in prop::collection::vec(prop::sample::select(&SERVICE[..]), 0..40)) {
+        let text = pieces.concat();
+        check_service(&format!("service: s\nprovider: {{ name: aws }}\n{text}"));
+        check_service(&format!("service: s\nprovider: {{ name: aws }}\nfunctions:\n  f:\n    events: {text}"));
+    }
+
+    #[test]
+    fn arbitrary_variables(text in "[${}():,'\"a-c. ]{0,60}") {
+        let quoted = text.replace('\'', "''");
+        check_service(&format!("service: s\nprovider: {{ name: aws }}\nfunctions: {{ f: {{ name: '{quoted}' }} }}"));
+    }
+}
+
+/// Refused, and soon.
+#[track_caller]
+fn refused(text: &str, why: &str) {
+    let begun = std::time::Instant::now();
+    let errors = read(Path::new("template.yaml"), text, &inputs(), &nothing_beside).unwrap_err();
+    let said = errors.to_string();
+    assert!(said.contains(why), "{}", &said[..said.len().min(500)]);
+    // A loaded machine may be slow; what is not bounded takes minutes.
+    assert!(
+        begun.elapsed().as_secs() < 30,
+        "{why}: {:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn what_is_built_to_be_too_much() {
+    let bomb = |n: usize| {
+        let line = |n: usize| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(10));
+        let lines: Vec<String> = (1..n).map(line).collect();
+        format!("a0: &a0 [x]\n{}", lines.concat())
+    };
+    refused(&bomb(12), "the file holds more than 250000 keys and values");
+    let long = "x".repeat(1024 * 1024);
+    refused(
+        &format!("a: &a {long}\nb: [{}]", "*a,".repeat(1000)),
+        "the file holds more than 250000 keys and values",
+    );
+    let chain: Vec<String> = (1..80)
+        .map(|n| format!("a{n}: &a{n} [*a{}]\n", n - 1))
+        .collect();
+    refused(
+        &format!("a0: &a0 x\n{}", chain.concat()),
+        "deeper than 64 levels",
+    );
+
+    let made = "what functions and variables make of this file is larger than";
+    let doubling: Vec<String> = (1..60)
+        .map(|n| format!("  F{n}: {{ Type: AWS::Lambda::Function, Properties: {{ FunctionName: !Sub '${{F{0}}}${{F{0}}}' }} }}\n", n - 1))
+        .collect();
+    refused(
+        &format!(
+            "Resources:\n  F0: {{ Type: AWS::Lambda::Function }}\n{}",
+            doubling.concat()
+        ),
+        made,
+    );
+    refused(
+        &format!(
+            "Parameters: {{ P: {{ Type: String, Default: {long} }} }}\nResources: {{}}\nOutputs: {{ O: {{ Value: !Sub '{}' }} }}",
+            "${P}".repeat(100_000)
+        ),
+        made,
+    );
+    let resources: Vec<String> = (0..20_000)
+        .map(|n| {
+            format!(
+                "  R{n}: {{ Type: AWS::SNS::Topic, DependsOn: R{} }}\n",
+                (n + 1) % 20_000
+            )
+        })
+        .collect();
+    refused(
+        &format!("Resources:\n{}", resources.concat()),
+        "resources need each other in a circle: R0 → R1 →",
+    );
+    let conditions: Vec<String> = (0..20_000)
+        .map(|n| format!("  C{n}: !Not [!Condition C{}]\n", n + 1))
+        .collect();
+    refused(
+        &format!("Conditions:\n{}Resources: {{}}", conditions.concat()),
+        "conditions stand deeper than 200 levels in each other",
+    );
+
+    let service = |custom: &str, name: &str| {
+        format!(
+            "service: s\nprovider: {{ name: aws }}\ncustom:\n{custom}\nfunctions: {{ f: {{ name: \"{name}\" }} }}\n"
+        )
+    };
+    let doubling: Vec<String> = (1..40)
+        .map(|n| {
+            format!(
+                "  v{n}: ${{self:custom.v{0}}}${{self:custom.v{0}}}\n",
+                n - 1
+            )
+        })
+        .collect();
+    refused(
+        &service(
+            &format!("  v0: xx\n{}", doubling.concat()),
+            "${self:custom.v39}",
+        ),
+        made,
+    );
+    let chain: Vec<String> = (1..1000)
+        .map(|n| format!("  v{n}: [\"${{self:custom.v{}}}\"]\n", n - 1))
+        .collect();
+    refused(
+        &service(
+            &format!("  v0: x\n{}", chain.concat()),
+            "${self:custom.v999}",
+        ),
+        "variables and values stand deeper than 150 levels in each other",
+    );
+    for braces in [
+        "${a ".repeat(500_000),
+        "${self:".repeat(500_000),
+        "${".repeat(1_000_000),
+    ] {
+        let ends = "}".repeat(braces.matches('{').count());
+        let begun = std::time::Instant::now();
+        let _ = read(
+            Path::new("s.yml"),
+            &service("  a: 1", &(braces + &ends)),
+            &inputs(),
+            &nothing_beside,
+        );
+        assert!(begun.elapsed().as_secs() < 30);
+    }
+}

@@ -1,6 +1,7 @@
 //! Templates with what they declare, templates with mistakes and what is said of them, and text that is neither.
 
 mod bad;
+mod creation;
 mod files;
 mod fuzz;
 
@@ -80,28 +81,15 @@ fn table(template: &Template) -> String {
 
 /// Notices of a template, each as `line:column: sentence`.
 fn notices(template: &Template) -> Vec<String> {
+    let main = template.files[0].to_string_lossy().into_owned();
     let notice = |notice: &Diagnostic| {
-        let (line, column) = (notice.line().unwrap(), notice.column().unwrap());
-        format!("{line}:{column}: {}", notice.message)
+        let shown = notice.to_string();
+        match shown.strip_prefix(&main) {
+            Some(place) => place[1..].to_owned(),
+            None => shown[shown.rfind('/').unwrap_or(0) + 1..].to_owned(),
+        }
     };
     template.notices.iter().map(notice).collect()
-}
-
-/// Loads a template of the folder and compares the table of what it declares.
-#[track_caller]
-fn check(file: &str, inputs: &Inputs, expected: &str, expected_notices: &[&str]) {
-    let template = loaded(file, inputs);
-    let found = table(&template);
-    let expected: String = expected
-        .trim()
-        .lines()
-        .map(|line| line.trim_start().to_owned() + "\n")
-        .collect();
-    assert!(
-        found == expected,
-        "{file} declares\n{found}\nand not\n{expected}"
-    );
-    assert_eq!(notices(&template), expected_notices, "{file}");
 }
 
 /// What is said of a text that stands in `template.yaml`.

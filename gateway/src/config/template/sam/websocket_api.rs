@@ -1,14 +1,10 @@
-//! SAM: what its resources stand for ("AWS SAM, generated CloudFormation resources").
+//! `AWS::Serverless::WebSocketApi`: the API, routes, integrations, authorizer, stage and domain name that it stands for.
 
-use std::collections::HashSet;
-
-use super::document::Resource;
-use super::scope::Scope;
-use super::thing::{Foreign, Thing};
-use super::value::{Member, Place, Value, What};
+use super::invocations;
 use crate::config::diagnostic::{quoted, suggestion};
-
-const WEBSOCKET_API: &str = "AWS::Serverless::WebSocketApi";
+use crate::config::template::document::Resource;
+use crate::config::template::scope::Scope;
+use crate::config::template::value::{Member, Place, Value, What};
 
 const PROPERTIES: [&str; 17] = [
     "AccessLogSettings",
@@ -64,120 +60,8 @@ const DOMAIN: [&str; 9] = [
 /// The tag of what SAM makes for a WebSocket API.
 const CREATED_BY: &str = "websocketapi:createdBy";
 
-/// The resources, each `AWS::Serverless::WebSocketApi` replaced by what it stands for. Its parts may also be named by
-/// aliases such as `Chat.Stage`, which are added to the scope.
-pub(super) fn expand(
-    resources: &[Resource],
-    globals: &Value,
-    scope: &mut Scope<'_>,
-) -> Vec<Resource> {
-    let mut expanded = Vec::new();
-    let mut aliases = Vec::new();
-    for resource in resources {
-        scope
-            .report
-            .about(format!("Resources.{}", resource.logical_id));
-        if resource.type_name == "AWS::Serverless::Function" {
-            events(resource, globals, scope);
-        }
-        if resource.type_name == WEBSOCKET_API {
-            let merged = merged(globals.child("WebSocketApi"), &resource.properties, scope);
-            let (made, named) = WebSocketApi::new(resource, &merged, scope).expand();
-            expanded.extend(made);
-            aliases.extend(named);
-        } else {
-            expanded.push(resource.clone());
-        }
-    }
-    scope.aliases.extend(aliases);
-    let mut taken = HashSet::new();
-    expanded.retain(|resource| {
-        let new = taken.insert(resource.logical_id.clone());
-        if !new {
-            let message = format!(
-                "two resources have the logical id {}",
-                quoted(&resource.logical_id)
-            );
-            scope.report.mistake(&resource.place, message);
-        }
-        new
-    });
-    expanded
-}
-
-/// Events of a function that would come by other ways than a WebSocket API.
-fn events(resource: &Resource, globals: &Value, scope: &Scope<'_>) {
-    let implied = |name: &str| {
-        let foreign = Foreign::new("AWS::ApiGateway::RestApi", name.to_owned(), scope);
-        let mut things = scope.things.borrow_mut();
-        things
-            .entry(name.to_owned())
-            .or_insert(Thing::Foreign(foreign));
-    };
-    let events = resource.properties.child("Events");
-    let events = events.or_else(|| globals.child("Function")?.child("Events"));
-    for event in events.map(Value::members).unwrap_or_default() {
-        let Some(kind) = event.value.child("Type") else {
-            continue;
-        };
-        let name = &event.key;
-        let said = match kind.as_text() {
-            Some("Api") => {
-                implied("ServerlessRestApi");
-                implied("ServerlessRestApiProdStage");
-                format!("the event {name} comes by a REST API, which is not served yet")
-            }
-            Some("HttpApi") => {
-                implied("ServerlessHttpApi");
-                implied("ServerlessHttpApiApiGatewayDefaultStage");
-                format!("the event {name} comes by an HTTP API, which is not served yet")
-            }
-            _ => format!(
-                "the event {name} ({}) is not delivered here",
-                kind.describe()
-            ),
-        };
-        scope.report.notice(&kind.place, said);
-    }
-}
-
-/// Properties over `Globals`: maps are merged, lists joined, anything else is replaced.
-fn merged(globals: Option<&Value>, own: &Value, scope: &Scope<'_>) -> Value {
-    let Some(globals) = globals.filter(|globals| scope.spend(weight(globals), &globals.place))
-    else {
-        return own.clone();
-    };
-    over(globals, own)
-}
-
-pub(super) fn weight(value: &Value) -> usize {
-    let items = value
-        .items()
-        .iter()
-        .chain(value.members().iter().map(|member| &member.value));
-    1 + value.as_text().map_or(0, str::len) + items.map(weight).sum::<usize>()
-}
-
-pub(super) fn over(below: &Value, above: &Value) -> Value {
-    let what = match (&below.what, &above.what) {
-        (_, What::Null) => return below.clone(),
-        (What::List(below), What::List(above)) => What::List([&below[..], above].concat()),
-        (What::Map(below), What::Map(members)) if super::functions::call(above).is_none() => {
-            let mut all: Vec<Member> = below.clone();
-            for member in members {
-                match all.iter_mut().find(|earlier| earlier.key == member.key) {
-                    Some(earlier) => earlier.value = over(&earlier.value, &member.value),
-                    None => all.push(member.clone()),
-                }
-            }
-            What::Map(all)
-        }
-        (_, above) => above.clone(),
-    };
-    Value::new(what, &above.place)
-}
-
-struct WebSocketApi<'a, 'i> {
+/// One of them on its way to its parts.
+pub(super) struct WebSocketApi<'a, 'i> {
     resource: &'a Resource,
     properties: &'a Value,
     scope: &'a Scope<'i>,
@@ -186,7 +70,7 @@ struct WebSocketApi<'a, 'i> {
 }
 
 impl<'a, 'i> WebSocketApi<'a, 'i> {
-    fn new(resource: &'a Resource, properties: &'a Value, scope: &'a Scope<'i>) -> Self {
+    pub(super) fn new(resource: &'a Resource, properties: &'a Value, scope: &'a Scope<'i>) -> Self {
         Self {
             resource,
             properties,
@@ -196,7 +80,8 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
         }
     }
 
-    fn expand(mut self) -> (Vec<Resource>, Vec<(String, String)>) {
+    /// Its parts, and their other names.
+    pub(super) fn expand(mut self) -> (Vec<Resource>, Vec<(String, String)>) {
         self.check_keys(self.properties, &PROPERTIES);
         self.api();
         let routes = self
@@ -229,12 +114,12 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
     }
 
     /// The tags of the whole, where parts get them, and SAM's own.
-    fn tags(&self, whole: bool) -> Option<Member> {
+    fn tags(&self, whole: bool) -> Member {
         let created_by = Member::new(CREATED_BY, Value::text("SAM", self.place()), self.place());
         let tags = self.properties.child("Tags").filter(|_| whole);
         let tags = tags.map(Value::members).unwrap_or_default();
         let all = tags.iter().cloned().chain([created_by]).collect();
-        self.given("Tags", Value::new(What::Map(all), self.place()))
+        given("Tags", Value::new(What::Map(all), self.place()))
     }
 
     fn id(&self) -> &'a str {
@@ -265,21 +150,8 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
     }
 
     /// A property as it is, under the same or another name.
-    fn taken(&self, from: &Value, key: &str, as_key: &str) -> Option<Member> {
-        let member = from.member(key)?;
-        Some(Member {
-            key: as_key.to_owned(),
-            ..member.clone()
-        })
-    }
-
-    fn given(&self, key: &str, value: Value) -> Option<Member> {
-        let place = value.place.clone();
-        Some(Member::new(key, value, &place))
-    }
-
-    fn api_id(&self) -> Option<Member> {
-        self.given("ApiId", Value::reference(self.id(), self.place()))
+    fn api_id(&self) -> Member {
+        given("ApiId", Value::reference(self.id(), self.place()))
     }
 
     fn api(&mut self) {
@@ -291,10 +163,10 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
                 .report
                 .mistake_with_hint(self.place(), message, hint);
         }
-        let name = self.taken(self.properties, "Name", "Name");
+        let name = taken(self.properties, "Name", "Name");
         let mut members = vec![
-            name.or_else(|| self.given("Name", text(self.id()))),
-            self.given("ProtocolType", text("WEBSOCKET")),
+            name.or_else(|| Some(given("Name", text(self.id())))),
+            Some(given("ProtocolType", text("WEBSOCKET"))),
         ];
         for key in [
             "ApiKeySelectionExpression",
@@ -304,9 +176,9 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             "IpAddressType",
             "RouteSelectionExpression",
         ] {
-            members.push(self.taken(self.properties, key, key));
+            members.push(taken(self.properties, key, key));
         }
-        members.push(self.tags(true));
+        members.push(Some(self.tags(true)));
         self.add(self.id().to_owned(), "Api", self.place(), members);
         if let Some(api) = self.made.last_mut() {
             api.depends_on.clone_from(&self.resource.depends_on);
@@ -353,14 +225,14 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             return None;
         };
         let id = format!("{}ConnectAuthorizer", self.id());
-        let name = self.taken(auth, "Name", "Name");
+        let name = taken(auth, "Name", "Name");
         let members = vec![
-            self.api_id(),
-            name.or_else(|| self.given("Name", Value::text(&*id, &auth.place))),
-            self.given("AuthorizerType", Value::text("REQUEST", &auth.place)),
-            self.given("AuthorizerUri", invocations(arn.clone())),
-            self.taken(auth, "IdentitySource", "IdentitySource"),
-            self.taken(auth, "InvokeRole", "AuthorizerCredentialsArn"),
+            Some(self.api_id()),
+            name.or_else(|| Some(given("Name", Value::text(&*id, &auth.place)))),
+            Some(given("AuthorizerType", Value::text("REQUEST", &auth.place))),
+            Some(given("AuthorizerUri", invocations(arn.clone()))),
+            taken(auth, "IdentitySource", "IdentitySource"),
+            taken(auth, "InvokeRole", "AuthorizerCredentialsArn"),
         ];
         self.add(id.clone(), "Authorizer", &auth.place, members);
         Some((upper, Some(id)))
@@ -397,10 +269,13 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
         }
         let integration = format!("{}{bare}Integration", self.id());
         let members = vec![
-            self.api_id(),
-            self.given("IntegrationType", Value::text("AWS_PROXY", &function.place)),
-            self.given("IntegrationUri", invocations(function.clone())),
-            self.taken(value, "IntegrationTimeout", "TimeoutInMillis"),
+            Some(self.api_id()),
+            Some(given(
+                "IntegrationType",
+                Value::text("AWS_PROXY", &function.place),
+            )),
+            Some(given("IntegrationUri", invocations(function.clone()))),
+            taken(value, "IntegrationTimeout", "TimeoutInMillis"),
         ];
         self.add(integration.clone(), "Integration", place, members);
         let target = [
@@ -408,14 +283,17 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             Value::reference(&integration, place),
         ];
         let mut members = vec![
-            self.api_id(),
-            self.given("RouteKey", Value::text(&**key, place)),
-            self.given("Target", Value::joined(target, place)),
+            Some(self.api_id()),
+            Some(given("RouteKey", Value::text(&**key, place))),
+            Some(given("Target", Value::joined(target, place))),
         ];
         if let Some((kind, authorizer)) = auth.filter(|_| key == "$connect") {
-            members.push(self.given("AuthorizationType", kind.clone()));
+            members.push(Some(given("AuthorizationType", kind.clone())));
             if let Some(id) = authorizer {
-                members.push(self.given("AuthorizerId", Value::reference(id, &kind.place)));
+                members.push(Some(given(
+                    "AuthorizerId",
+                    Value::reference(id, &kind.place),
+                )));
             }
         }
         for key in [
@@ -426,13 +304,13 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             "RequestParameters",
             "RouteResponseSelectionExpression",
         ] {
-            members.push(self.taken(value, key, key));
+            members.push(taken(value, key, key));
         }
         self.add(format!("{}{bare}Route", self.id()), "Route", place, members);
     }
 
     fn stage(&mut self) {
-        let name = self.taken(self.properties, "StageName", "StageName");
+        let name = taken(self.properties, "StageName", "StageName");
         if let Some(name) = name
             .as_ref()
             .filter(|name| name.value.as_text() == Some("$default"))
@@ -448,9 +326,9 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
         let id = format!("{}{part}Stage", self.id());
         let default = Value::text("default", self.place());
         let mut members = vec![
-            self.api_id(),
-            name.or_else(|| self.given("StageName", default)),
-            self.given("AutoDeploy", Value::text("true", self.place())),
+            Some(self.api_id()),
+            name.or_else(|| Some(given("StageName", default))),
+            Some(given("AutoDeploy", Value::text("true", self.place()))),
         ];
         for key in [
             "AccessLogSettings",
@@ -458,13 +336,13 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             "RouteSettings",
             "StageVariables",
         ] {
-            members.push(self.taken(self.properties, key, key));
+            members.push(taken(self.properties, key, key));
         }
         let propagate = self
             .properties
             .child("PropagateTags")
             .and_then(Value::as_bool);
-        members.push(self.tags(propagate == Some(true)));
+        members.push(Some(self.tags(propagate == Some(true))));
         self.alias("Stage", &id);
         self.add(id, "Stage", self.place(), members);
     }
@@ -478,26 +356,31 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             let said = "Route53 is passed over: names are resolved by whoever runs the DNS";
             self.scope.report.notice(&route53.place, said);
         }
-        let endpoint = self.taken(domain, "EndpointConfiguration", "EndpointType");
+        let endpoint = taken(domain, "EndpointConfiguration", "EndpointType");
         let configuration = [
-            self.taken(domain, "CertificateArn", "CertificateArn"),
-            endpoint.or_else(|| self.given("EndpointType", Value::text("REGIONAL", &domain.place))),
-            self.taken(domain, "IpAddressType", "IpAddressType"),
-            self.taken(
+            taken(domain, "CertificateArn", "CertificateArn"),
+            endpoint.or_else(|| {
+                Some(given(
+                    "EndpointType",
+                    Value::text("REGIONAL", &domain.place),
+                ))
+            }),
+            taken(domain, "IpAddressType", "IpAddressType"),
+            taken(
                 domain,
                 "OwnershipVerificationCertificateArn",
                 "OwnershipVerificationCertificateArn",
             ),
-            self.taken(domain, "SecurityPolicy", "SecurityPolicy"),
+            taken(domain, "SecurityPolicy", "SecurityPolicy"),
         ];
         let configuration = configuration.into_iter().flatten().collect();
         let configuration = Value::new(What::Map(configuration), &domain.place);
         let configurations = Value::list(vec![configuration], &domain.place);
         let id = format!("{}DomainName", self.id());
         let members = vec![
-            self.taken(domain, "DomainName", "DomainName"),
-            self.given("DomainNameConfigurations", configurations),
-            self.taken(domain, "MutualTlsAuthentication", "MutualTlsAuthentication"),
+            taken(domain, "DomainName", "DomainName"),
+            Some(given("DomainNameConfigurations", configurations)),
+            taken(domain, "MutualTlsAuthentication", "MutualTlsAuthentication"),
         ];
         self.add(id.clone(), "DomainName", &domain.place, members);
         self.alias("DomainName", &id);
@@ -517,13 +400,13 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
             let key = text.trim_matches('/');
             let key = (!key.is_empty()).then(|| Value::text(key, place));
             let members = vec![
-                self.api_id(),
-                key.and_then(|key| self.given("ApiMappingKey", key)),
-                self.given("DomainName", Value::reference(&id, place)),
-                self.given(
+                Some(self.api_id()),
+                key.map(|key| given("ApiMappingKey", key)),
+                Some(given("DomainName", Value::reference(&id, place))),
+                Some(given(
                     "Stage",
                     Value::reference(&format!("{}.Stage", self.id()), place),
-                ),
+                )),
             ];
             let part: String = text.chars().filter(|c| !"-_/".contains(*c)).collect();
             self.add(
@@ -536,26 +419,25 @@ impl<'a, 'i> WebSocketApi<'a, 'i> {
     }
 }
 
+/// A property as it is, under the same or another name.
+fn taken(from: &Value, key: &str, as_key: &str) -> Option<Member> {
+    let member = from.member(key)?;
+    Some(Member {
+        key: as_key.to_owned(),
+        ..member.clone()
+    })
+}
+
+/// A property that stands where its value stands.
+fn given(key: &str, value: Value) -> Member {
+    let place = value.place.clone();
+    Member::new(key, value, &place)
+}
+
 /// `sendMessage` is `Sendmessage`, as SAM has it.
 fn capitalized(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut chars = lower.chars();
     let first = chars.next().map(|c| c.to_ascii_uppercase());
     first.into_iter().chain(chars).collect()
-}
-
-/// The URI by which an integration invokes a function.
-pub(super) fn invocations(function: Value) -> Value {
-    let place = function.place.clone();
-    let text = |text: &str| Value::text(text, &place);
-    let parts = [
-        text("arn:"),
-        Value::reference("AWS::Partition", &place),
-        text(":apigateway:"),
-        Value::reference("AWS::Region", &place),
-        text(":lambda:path/2015-03-31/functions/"),
-        function,
-        text("/invocations"),
-    ];
-    Value::joined(parts, &place)
 }
