@@ -75,7 +75,9 @@ pub fn to_wiregate(account: &Account) -> Export {
 }
 
 fn domain_entry(name: &str, domain: &DomainDocuments) -> Value {
-    let mappings = domain.mappings.values().map(|mapping| {
+    let mut mappings: Vec<&Document> = domain.mappings.values().collect();
+    mappings.sort_by_key(|mapping| text(mapping, "apiMappingKey").unwrap_or_default());
+    let mappings = mappings.into_iter().map(|mapping| {
         let of = |member| text(mapping, member).unwrap_or_default();
         json!({"apiMappingKey": of("apiMappingKey"), "api": of("apiId"), "stage": of("stage")})
     });
