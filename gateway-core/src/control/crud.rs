@@ -181,6 +181,10 @@ impl Account {
         let table = kind.members();
         let mut document = self.get(kind, parents, id, context)?;
         let protocol = self.protocol_for(kind, parents, Some(&document), context)?;
+        if kind == Kind::ApiMapping && !body.contains_key("apiId") {
+            // The one member that an update must name ("UpdateApiMapping: apiId, required").
+            return Err(member::absent("apiId"));
+        }
         let given = member::read(table, body, Mode::Update, protocol)?;
         member::patch(table, &mut document, given.clone())?;
         match kind {

@@ -153,7 +153,7 @@ pub(super) fn read(
             }
             continue;
         };
-        if mode == Mode::Update && member.write != Write::Always {
+        if mode == Mode::Update && member.write == Write::Once {
             // Clients send back what they read; only what would change is refused, by whoever compares.
             read.insert(member.name.to_owned(), value);
             continue;
@@ -421,6 +421,11 @@ fn not_for(name: &str, protocol: ProtocolType) -> String {
     format!(
         "Value at '{name}' failed to satisfy constraint: Member is not supported on protocolType {protocol}"
     )
+}
+
+/// The refusal of a request that lacks what it must name.
+pub(super) fn absent(name: &str) -> ControlError {
+    ControlError::bad(format!("1 validation error detected: {}", missing(name)))
 }
 
 fn refuse(flaws: &[String]) -> Result<(), ControlError> {

@@ -27,9 +27,7 @@ pub(super) fn answer(
         .unwrap_or_default();
     match request.method {
         "GET" => {
-            let tags = tagged(&mut account.clone(), &arn, context)?
-                .get("tags")
-                .cloned();
+            let tags = shown(account, &arn, context)?.remove("tags");
             Ok(Answer::with(
                 200,
                 json!({"tags": tags.unwrap_or_else(|| json!({}))}),
@@ -49,11 +47,14 @@ pub(super) fn answer(
             Ok(Answer::with(201, json!({})))
         }
         "DELETE" => {
+            let keys = page::parameters(request.query).filter(|(name, _)| name == "tagKeys");
+            let keys: Vec<String> = keys.map(|(_, key)| key).collect();
+            if keys.is_empty() {
+                return Err(member::absent("tagKeys"));
+            }
             let tags = of(tagged(account, &arn, context)?);
-            for (name, key) in page::parameters(request.query) {
-                if name == "tagKeys" {
-                    tags.remove(&key);
-                }
+            for key in keys {
+                tags.remove(&key);
             }
             Ok(Answer::nothing())
         }
@@ -73,13 +74,16 @@ fn of(document: &mut Document) -> &mut Map<String, Value> {
         .expect("it was made an object just now")
 }
 
-/// The document behind `arn:aws:apigateway:{region}::/apis/{apiId}`, `…/apis/{apiId}/stages/{stage}`, `…/domainnames/{name}` or
-/// `…/vpclinks/{id}`.
-fn tagged<'a>(
-    account: &'a mut Account,
-    arn: &str,
-    context: &Context<'_>,
-) -> Result<&'a mut Document, ControlError> {
+/// What an ARN names.
+enum Named<'a> {
+    Api(&'a str),
+    Stage(&'a str, &'a str),
+    DomainName(&'a str),
+    VpcLink(&'a str),
+}
+
+/// `arn:aws:apigateway:{region}::/apis/{apiId}`, `…/apis/{apiId}/stages/{stage}`, `…/domainnames/{name}` or `…/vpclinks/{id}`.
+fn named(arn: &str) -> Result<Named<'_>, ControlError> {
     let invalid = || ControlError::bad(format!("Invalid resource ARN specified {arn}"));
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let ["arn", partition, "apigateway", _region, _account, resource] = parts[..] else {
@@ -89,15 +93,39 @@ fn tagged<'a>(
         return Err(invalid());
     }
     match resource.split('/').collect::<Vec<_>>()[..] {
-        ["", "apis", id] => Ok(&mut account.api_mut(id, context.account_id)?.api),
-        ["", "apis", id, "stages", stage] => {
+        ["", "apis", id] => Ok(Named::Api(id)),
+        ["", "apis", id, "stages", stage] => Ok(Named::Stage(id, stage)),
+        ["", "domainnames", name] => Ok(Named::DomainName(name)),
+        ["", "vpclinks", id] => Ok(Named::VpcLink(id)),
+        _ => Err(invalid()),
+    }
+}
+
+/// To be read: also where a file owns it.
+fn shown(account: &Account, arn: &str, context: &Context<'_>) -> Result<Document, ControlError> {
+    match named(arn)? {
+        Named::Api(id) => account.get(Kind::Api, &[], id, context),
+        Named::Stage(api, name) => account.get(Kind::Stage, &[api], name, context),
+        Named::DomainName(name) => account.get(Kind::DomainName, &[], name, context),
+        Named::VpcLink(id) => account.get(Kind::VpcLink, &[], id, context),
+    }
+}
+
+/// To be changed.
+fn tagged<'a>(
+    account: &'a mut Account,
+    arn: &str,
+    context: &Context<'_>,
+) -> Result<&'a mut Document, ControlError> {
+    match named(arn)? {
+        Named::Api(id) => Ok(&mut account.api_mut(id, context.account_id)?.api),
+        Named::Stage(id, stage) => {
             let stages = &mut account.api_mut(id, context.account_id)?.stages;
             stages
                 .get_mut(stage)
                 .ok_or_else(|| unknown(Kind::Stage, stage))
         }
-        ["", "domainnames", name] => Ok(&mut account.domain_mut(name)?.domain_name),
-        ["", "vpclinks", id] => account.vpc_link_mut(id),
-        _ => Err(invalid()),
+        Named::DomainName(name) => Ok(&mut account.domain_mut(name)?.domain_name),
+        Named::VpcLink(id) => account.vpc_link_mut(id),
     }
 }

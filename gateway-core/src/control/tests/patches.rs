@@ -180,3 +180,45 @@ fn tags() {
         "Invalid API",
     );
 }
+
+/// "UpdateApiMapping: apiId, required", "UntagResource: tagKeys, required"; what is not kept is checked all the same.
+#[test]
+fn what_the_service_model_demands_of_a_change() {
+    let (mut asked, api) = Asked::with_api();
+    let at = format!("/v2/apis/{api}");
+    asked.done(
+        "POST",
+        &format!("{at}/stages"),
+        &json!({"stageName": "prod"}),
+    );
+    asked.done(
+        "POST",
+        "/v2/domainnames",
+        &json!({"domainName": "ws.example.com"}),
+    );
+    let mappings = "/v2/domainnames/ws.example.com/apimappings";
+    let made = asked.done("POST", mappings, &json!({"apiId": api, "stage": "prod"}));
+    let mapping = format!("{mappings}/{}", text(&made, "apiMappingId"));
+    let tags = format!("/v2/tags/arn:aws:apigateway:us-east-1::/apis/{api}");
+    for (method, path, body, words) in [
+        ("PATCH", &mapping, json!({"apiMappingKey": "k"}), "'apiId'"),
+        ("DELETE", &tags, Value::Null, "'tagKeys'"),
+        ("PATCH", &at, json!({"target": 7}), "'target'"),
+        ("PATCH", &at, json!({"routeKey": "GET /"}), "'routeKey'"),
+        (
+            "PATCH",
+            &at,
+            json!({"credentialsArn": ["x"]}),
+            "'credentialsArn'",
+        ),
+    ] {
+        asked.refused(method, path, &body, 400, words);
+    }
+    check(
+        &mut asked,
+        &mapping,
+        &json!({"apiId": api, "apiMappingKey": "k"}),
+        "apiMappingKey",
+        &json!("k"),
+    );
+}
