@@ -163,6 +163,18 @@ impl Account {
         Ok(account)
     }
 
+    /// What files describe, and nothing else.
+    #[must_use]
+    pub fn of_files(&self) -> Self {
+        let mut account = self.clone();
+        account.apis.retain(|_, api| api.origin.is_some());
+        account
+            .domain_names
+            .retain(|_, domain| domain.origin.is_some());
+        account.vpc_links.clear();
+        account
+    }
+
     /// Takes out everything that files describe.
     #[must_use]
     pub fn without_files(&self) -> Self {
@@ -189,10 +201,16 @@ impl Account {
         changes
     }
 
-    /// Takes over one stored text. Fails, saying why, where it is none of ours.
+    /// Takes over one stored text, unless a file has the name now. Fails, saying why, where it is none of ours.
     pub fn take_stored(&mut self, key: &str, text: Option<&str>) -> Result<(), String> {
         let (kind, id) = key.split_once('/').ok_or("the key has no kind")?;
+        let files = match kind {
+            "api" => self.apis.get(id).is_some_and(|api| api.origin.is_some()),
+            "domain" => (self.domain_names.get(id)).is_some_and(|domain| domain.origin.is_some()),
+            _ => false,
+        };
         match kind {
+            _ if files => Ok(()),
             "api" => take(&mut self.apis, id, text),
             "domain" => take(&mut self.domain_names, id, text),
             "vpclink" => take(&mut self.vpc_links, id, text),

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use connection_store::{Change, Committed, DiskDocuments, DocumentError, DocumentStore};
+use connection_store::{
+    Change, Committed, DiskDocuments, DocumentError, DocumentStore, StoreError,
+};
 use gateway_core::context::iso_time;
 use gateway_core::control::{Account, Answer, Context, ControlError, Request, answer};
 use gateway_core::resource::ProtocolType;
@@ -52,14 +54,14 @@ pub struct Settings {
 }
 
 /// A request, with its whole body.
-#[derive(Debug)]
-pub struct ControlRequest<'a> {
+#[derive(Debug, Clone)]
+pub struct ControlRequest {
     /// The method.
-    pub method: &'a str,
+    pub method: String,
     /// The path before anybody decoded it.
-    pub path: &'a str,
+    pub path: String,
     /// The query as sent.
-    pub query: &'a str,
+    pub query: String,
     /// The body.
     pub body: Bytes,
 }
@@ -120,23 +122,34 @@ impl Control {
 
     /// Lays what files declare beside what the control plane created, in place of what they declared before.
     pub async fn declare(&self, files: &Account) {
-        let _held = self.held.lock().await;
-        let mut account = self.account().without_files();
+        let held = self.held.lock().await;
+        // From what is kept: a name that a file took, and gives back, is the control plane's again.
+        let mut account = held.account();
         account.place(files);
         self.serve(account);
     }
 
     /// Answers one request of `apigatewayv2`.
-    pub async fn answer(&self, request: &ControlRequest<'_>) -> Response<Bytes> {
+    ///
+    /// A change that has begun is finished, also where nobody waits for its answer any more: half of it would be stored and not
+    /// served.
+    pub async fn answer(self: &Arc<Self>, request: ControlRequest) -> Response<Bytes> {
         if request.path == ACCOUNT {
             let account = serde_json::to_value(&*self.account()).unwrap_or_default();
             return response(200, Some(&account), None);
         }
-        let answered = match request.method {
+        let answered = match request.method.as_str() {
             "GET" => self
-                .run(&mut (*self.account()).clone(), request)
+                .run(&mut (*self.account()).clone(), &request)
                 .map_err(Refused::Rule),
-            _ => self.change(request).await,
+            _ => {
+                let this = Arc::clone(self);
+                let change = tokio::spawn(async move { this.change(&request).await });
+                change.await.unwrap_or_else(|error| {
+                    let why = StoreError::Unavailable(format!("the change ended: {error}"));
+                    Err(Refused::Store(why.into()))
+                })
+            }
         };
         match answered {
             Ok(answer) => response(answer.status, answer.body.as_ref(), None),
@@ -169,7 +182,7 @@ impl Control {
         }
     }
 
-    async fn change(&self, request: &ControlRequest<'_>) -> Result<Answer, Refused> {
+    async fn change(&self, request: &ControlRequest) -> Result<Answer, Refused> {
         let mut held = self.held.lock().await;
         for _ in 0..ATTEMPTS {
             let before = self.account();
@@ -202,15 +215,11 @@ impl Control {
         Err(Refused::Busy)
     }
 
-    fn run(
-        &self,
-        account: &mut Account,
-        request: &ControlRequest<'_>,
-    ) -> Result<Answer, ControlError> {
+    fn run(&self, account: &mut Account, request: &ControlRequest) -> Result<Answer, ControlError> {
         let request = Request {
-            method: request.method,
-            path: request.path,
-            query: request.query,
+            method: &request.method,
+            path: &request.path,
+            query: &request.query,
             body: &request.body,
         };
         let mut context = Context {
@@ -248,6 +257,8 @@ impl Control {
                 );
             }
         }
+        // A name that a file uses too is the file's.
+        account.place(&self.account().of_files());
         held.adopt(news).await;
         self.serve(account);
         Ok(())

@@ -117,12 +117,12 @@ impl ManagementListener {
             }
             if is_control {
                 let request = ControlRequest {
-                    method: callback.method.as_str(),
-                    path: callback.path,
-                    query: callback.query,
+                    method: callback.method.as_str().to_owned(),
+                    path: callback.path.to_owned(),
+                    query: callback.query.to_owned(),
                     body: callback.body,
                 };
-                return self.control.answer(&request).await.map(Full::new);
+                return self.control.answer(request).await.map(Full::new);
             }
             let body = axum::body::Body::from(callback.body.clone());
             return self.route(Request::from_parts(parts, body)).await;
