@@ -138,18 +138,16 @@ impl Control {
             let account = serde_json::to_value(&*self.account()).unwrap_or_default();
             return response(200, Some(&account), None);
         }
-        let answered = match request.method.as_str() {
-            "GET" => self
-                .run(&mut (*self.account()).clone(), &request)
-                .map_err(Refused::Rule),
-            _ => {
-                let this = Arc::clone(self);
-                let change = tokio::spawn(async move { this.change(&request).await });
-                change.await.unwrap_or_else(|error| {
-                    let why = StoreError::Unavailable(format!("the change ended: {error}"));
-                    Err(Refused::Store(why.into()))
-                })
-            }
+        let answered = if request.method == "GET" {
+            self.run(&mut (*self.account()).clone(), &request)
+                .map_err(Refused::Rule)
+        } else {
+            let this = Arc::clone(self);
+            let change = tokio::spawn(async move { this.change(&request).await });
+            change.await.unwrap_or_else(|error| {
+                let why = StoreError::Unavailable(format!("the change ended: {error}"));
+                Err(Refused::Store(why.into()))
+            })
         };
         match answered {
             Ok(answer) => response(answer.status, answer.body.as_ref(), None),
