@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use harness::within;
 
-use super::ledger::{Lost, push_text};
+use super::ledger::push_text;
 use super::{Cluster, Member};
 
 /// Until all messages are heard.
@@ -94,5 +94,5 @@ async fn a_wall_clock_that_jumps_by_an_hour_closes_nothing_loses_no_lease_and_lo
             "{trouble}"
         );
     }
-    cluster.ledger.holds(&cluster.backend, &Lost::new());
+    cluster.holds();
 }

@@ -1,4 +1,4 @@
-//! Clients and pushers of a drill, and what each of them saw.
+//! Clients and pushers of a drill, who write down what they see.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -8,60 +8,18 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
-use harness::{Client, Request, percentile};
+use harness::{Client, Closed, Request, percentile};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::ledger::{Entry, Event, Ledger, push_text};
+
 /// Longer than any drill.
 const LONG: Duration = Duration::from_mins(10);
 /// The pause between two pushes, and between two echoes.
 const BEAT: Duration = Duration::from_millis(20);
-
-/// What a client saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Saw {
-    /// A message of this client's was written.
-    Sent(String),
-    /// This text came.
-    Received(String),
-    /// The socket ended with this code.
-    Closed(u16),
-}
-
-/// When, whose connection, what.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) at: Instant,
-    pub(super) id: String,
-    pub(super) saw: Saw,
-}
-
-/// What the clients of a drill saw, in the order of time.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Seen(Arc<Mutex<Vec<Entry>>>);
-
-impl Seen {
-    fn add(&self, id: &str, saw: Saw) {
-        let (at, id) = (Instant::now(), id.to_owned());
-        let mut entries = lock(&self.0);
-        entries.push(Entry { at, id, saw });
-    }
-
-    pub(super) fn all(&self) -> Vec<Entry> {
-        let entries = lock(&self.0);
-        entries.clone()
-    }
-
-    /// How a connection ended, and when.
-    pub(super) fn end_of(&self, id: &str) -> Option<(Instant, u16)> {
-        self.all().iter().find_map(|entry| match entry.saw {
-            Saw::Closed(code) if entry.id == id => Some((entry.at, code)),
-            _ => None,
-        })
-    }
-}
 
 /// One client, whose socket a task of its own reads.
 #[derive(Debug)]
@@ -73,12 +31,13 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(mut client: Client, id: String, node: usize, seen: &Seen) -> Self {
+    pub(super) fn new(mut client: Client, id: String, node: usize, seen: &Ledger) -> Self {
         let (orders, mut wanted) = unbounded_channel();
         let (seen, own) = (seen.clone(), id.clone());
+        seen.write(&id, Event::Opened);
         tokio::spawn(async move {
-            let code = serve(&mut client, &own, &mut wanted, &seen).await;
-            seen.add(&own, Saw::Closed(code));
+            let closed = serve(&mut client, &own, &mut wanted, &seen).await;
+            seen.write(&own, Event::Closed(closed));
         });
         Self { id, node, orders }
     }
@@ -99,21 +58,28 @@ async fn serve(
     client: &mut Client,
     own: &str,
     wanted: &mut UnboundedReceiver<Message>,
-    seen: &Seen,
-) -> u16 {
-    let mut code = 1006;
+    seen: &Ledger,
+) -> Closed {
+    let mut closed = None;
     loop {
         tokio::select! {
             message = client.next_within(LONG) => match message {
-                Some(Message::Text(text)) => seen.add(own, Saw::Received(text.to_string())),
-                Some(Message::Close(frame)) => code = frame.map_or(1005, |frame| frame.code.into()),
-                Some(_) => {}
-                None => return code,
+                Some(Message::Text(text)) => seen.write(own, Event::Read(text.to_string())),
+                other => {
+                    let over = other.is_none();
+                    closed = closed.or(Closed::of(other).ok());
+                    if over && let Some(closed) = closed {
+                        return closed;
+                    }
+                }
             },
             Some(order) = wanted.recv() => {
                 let text = order.is_text().then(|| order.to_string());
+                if text.is_none() {
+                    seen.write(own, Event::Leaving);
+                }
                 if client.try_send(order).await && let Some(text) = text {
-                    seen.add(own, Saw::Sent(text));
+                    seen.write(own, Event::Sent(text));
                 }
             }
         }
@@ -133,7 +99,6 @@ pub(super) struct Push {
     pub(super) at: Instant,
     /// Whether it was posted to the node that holds the connection.
     pub(super) local: bool,
-    pub(super) text: String,
     pub(super) status: u16,
     pub(super) took: Duration,
 }
@@ -146,8 +111,8 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    /// To those members, by those management listeners.
-    pub(super) fn start(members: Arc<Vec<Member>>, doors: Vec<SocketAddr>) -> Self {
+    /// To those members, by those management listeners; `seen` has the pushes, too.
+    pub(super) fn start(members: Arc<Vec<Member>>, doors: Vec<SocketAddr>, seen: Ledger) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let pushes: Arc<Mutex<Vec<Push>>> = Arc::default();
         let under_way: Arc<Mutex<JoinSet<()>>> = Arc::default();
@@ -160,10 +125,10 @@ impl Traffic {
                 // Each connection by each node in its turn.
                 let door = (turn + turn / members.len()) % doors.len();
                 let (to, local) = (doors[door], door == member.node);
-                let (id, done) = (member.id.clone(), done.clone());
-                let text = format!("push {run}-{turn} to {id}");
+                let (id, done, seen) = (member.id.clone(), done.clone(), seen.clone());
+                let text = push_text(&format!("traffic-{run}"), turn, &id);
                 lock(&going).spawn(async move {
-                    let push = post(to, id, local, text).await;
+                    let push = post(&seen, to, id, local, text).await;
                     lock(&done).push(push);
                 });
                 tokio::time::sleep(BEAT).await;
@@ -177,7 +142,7 @@ impl Traffic {
     }
 
     /// Ends it, and waits for all answers.
-    pub(super) async fn stop(self, seen: &Seen) -> Report {
+    pub(super) async fn stop(self, seen: &Ledger) -> Report {
         self.sending.abort();
         let under_way = {
             let mut under_way = lock(&self.under_way);
@@ -189,21 +154,29 @@ impl Traffic {
         let pushes = lock(&self.pushes);
         Report {
             pushes: pushes.clone(),
-            seen: seen.all(),
+            seen: seen.entries(),
         }
     }
 }
 
 /// Posts `text` to a connection by the listener `to`.
-pub(super) async fn post(to: SocketAddr, id: String, local: bool, text: String) -> Push {
+pub(super) async fn post(
+    seen: &Ledger,
+    to: SocketAddr,
+    id: String,
+    local: bool,
+    text: String,
+) -> Push {
+    seen.write(&id, Event::Posted(text.clone()));
     let path = format!("/dev/@connections/{}", id.replace('=', "%3D"));
     let at = Instant::now();
     let answer = Request::post(to, &path, &text).try_send().await;
+    let status = answer.map_or(0, |answer| answer.status);
+    seen.write(&id, Event::Answered(text, status));
     Push {
         at,
         local,
-        text,
-        status: answer.map_or(0, |answer| answer.status),
+        status,
         took: at.elapsed(),
     }
 }
@@ -235,36 +208,17 @@ impl Report {
         assert!(slowest < Some(Duration::from_secs(5)), "{slowest:?}");
     }
 
-    /// Fails unless what was answered 200 came, nothing came twice, and nothing came to anybody else.
-    #[track_caller]
-    pub(super) fn nothing_is_lost_doubled_or_misled(&self) {
-        let mut came: HashMap<&str, usize> = HashMap::new();
-        for entry in &self.seen {
-            if let Saw::Received(text) = &entry.saw {
-                assert!(text.contains(&entry.id), "{} received {text}", entry.id);
-                *came.entry(text).or_default() += 1;
-            }
-        }
-        for push in &self.pushes {
-            let came = came.get(&*push.text).copied().unwrap_or_default();
-            let right = if push.status == 200 { 1..=1 } else { 0..=1 };
-            assert!(right.contains(&came), "came {came} times: {push:?}");
-        }
-        let doubled: Vec<_> = came.iter().filter(|(_, count)| **count > 1).collect();
-        assert!(doubled.is_empty(), "{doubled:?}");
-    }
-
     /// How long each echo took; fails where one did not come.
     #[track_caller]
     fn echoes(&self) -> Vec<Duration> {
         let mut sent: HashMap<&str, Instant> = HashMap::new();
         let mut took = Vec::new();
         for entry in &self.seen {
-            match &entry.saw {
-                Saw::Sent(text) if text.contains("\"echo\"") => {
+            match &entry.event {
+                Event::Sent(text) if text.contains("\"echo\"") => {
                     sent.insert(text, entry.at);
                 }
-                Saw::Received(text) => {
+                Event::Read(text) => {
                     if let Some(at) = sent.remove(&**text) {
                         took.push(entry.at - at);
                     }

@@ -1,12 +1,13 @@
 //! Nodes that die without a word.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use harness::{Answer, Gate, Opened, within};
 
-use super::ledger::{Ledger, Lost, each_end_is_told_once, push_text};
+use super::ledger::{Allowed, Event, Ledger, Lost, push_text};
 use super::{Cluster, Member, Random, all_are_told, ids, settled};
 
 const REASON: &str = "The node that held the connection was lost";
@@ -24,9 +25,10 @@ fn lost(members: &[Member], since: Instant) -> Lost {
         .collect()
 }
 
-/// Each end of a lost node says so.
+/// These ends were told and no other, and each says that its node was lost.
+#[track_caller]
 pub(super) fn told_as_lost(cluster: &Cluster, expected: &BTreeSet<String>) {
-    each_end_is_told_once(&cluster.backend, expected, expected.len() / 100);
+    assert_eq!(cluster.told(), *expected);
     for end in cluster.backend.requests("/disconnect") {
         assert_eq!(end.wiregate("disconnect-code"), "1006");
         assert_eq!(end.disconnect_reason(), REASON);
@@ -122,27 +124,14 @@ async fn after_kill_9_pushes_are_503_then_410_in_time_and_all_300_ends_are_told_
         assert!(unknown * 10 <= answers.len(), "{answers:?}");
     }
     told_as_lost(&cluster, &ended);
-    cluster
-        .ledger
-        .holds(&cluster.backend, &lost(&victims, killed));
+    let allowed = Allowed {
+        lost: Some(&lost(&victims, killed)),
+        repeated: ended.len() / 100,
+        ..Allowed::default()
+    };
+    cluster.ledger.holds(&cluster.backend, &allowed);
     assert!(cluster.metric(&[1, 2], "wiregate_nodes_buried_total").await > 0.5);
     cluster.nodes.know_each_other(&[1, 2]).await;
-}
-
-/// Of what the backend and the clients know of handshakes during which nodes may have died: every connection that was let in
-/// is told to be over, no connection of a client that was refused is, none is told twice.
-#[track_caller]
-fn whoever_was_let_in_is_told(
-    cluster: &Cluster,
-    accepted: &BTreeSet<String>,
-    refused: &BTreeSet<String>,
-) {
-    let told = cluster.told();
-    assert!(told.is_disjoint(refused), "refused and told");
-    let mut expected = accepted.clone();
-    // A handshake that its node did not live to finish is told, too: its backend may have let it in, or never heard of it.
-    expected.extend(told);
-    each_end_is_told_once(&cluster.backend, &expected, 1 + expected.len() / 50);
 }
 
 // G-N2, with ten random moments
@@ -183,6 +172,7 @@ async fn a_node_killed_during_connect_leaves_no_accepted_connection_without_its_
         cluster.nodes.kill(victim).await;
     }
     let (mut opened, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    let write = |id: &String, event| cluster.ledger.write(id, event);
     let ids = cluster.ids();
     for ended in ended.await {
         match ended.unwrap() {
@@ -206,7 +196,20 @@ async fn a_node_killed_during_connect_leaves_no_accepted_connection_without_its_
     all_are_told(&cluster, &opened).await;
     cluster.nodes.know_each_other(&[0]).await;
     settled(&cluster, &[0]).await;
-    whoever_was_let_in_is_told(&cluster, &opened, &refused);
+    for id in &opened {
+        write(id, Event::Opened);
+        write(id, Event::Dropped);
+    }
+    refused.iter().for_each(|id| write(id, Event::TurnedAway));
+    // A handshake that its node did not live to finish is told, too: its backend may have let it in, or never heard of it.
+    let told = cluster.told();
+    assert!(told.is_disjoint(&refused), "refused and told");
+    let repeated = 1 + told.len() / 50;
+    let allowed = Allowed {
+        repeated,
+        ..Allowed::default()
+    };
+    cluster.ledger.holds(&cluster.backend, &allowed);
 }
 
 // G-N2, with ten random moments
@@ -214,11 +217,18 @@ async fn a_node_killed_during_connect_leaves_no_accepted_connection_without_its_
 async fn a_node_killed_while_it_tells_ends_leaves_none_untold() {
     const SEEDS: usize = 10;
     let mut cluster = Cluster::start(1, "2s").await;
-    cluster.backend.on_async("/disconnect", |end| async move {
-        // Spread over the time in which nodes are killed, without order.
-        let held = end.number as u64 * 37 % 200;
-        tokio::time::sleep(Duration::from_millis(held)).await;
-        Answer::status(200)
+    // The first dies before it has heard that any was taken, the others whenever.
+    let first_is_dead = Arc::new(Gate::shut());
+    let gate = Arc::clone(&first_is_dead);
+    cluster.backend.on_async("/disconnect", move |end| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.wait().await;
+            // Spread over the time in which nodes are killed, without order.
+            let held = end.number as u64 * 37 % 200;
+            tokio::time::sleep(Duration::from_millis(held)).await;
+            Answer::status(200)
+        }
     });
     let mut random = Random(u64::from(std::process::id()));
     println!("seed {}", random.0);
@@ -227,13 +237,7 @@ async fn a_node_killed_while_it_tells_ends_leaves_none_untold() {
         let victim = cluster.nodes.join().await;
         let members = cluster.crowd(victim, 20).await;
         ended.extend(ids(&members));
-        // The first dies before it has told any, the others whenever.
-        let at = if kills.is_empty() {
-            0
-        } else {
-            random.below(200)
-        };
-        kills.push((victim, members, at));
+        kills.push((victim, members, random.below(200)));
     }
     let mut dying = Vec::new();
     for (victim, members, at) in kills {
@@ -242,12 +246,18 @@ async fn a_node_killed_while_it_tells_ends_leaves_none_untold() {
         }
         tokio::time::sleep(Duration::from_millis(at)).await;
         cluster.nodes.kill(victim).await;
+        first_is_dead.open();
         dying.push(members);
     }
     all_are_told(&cluster, &ended).await;
     settled(&cluster, &[0]).await;
     // Those that the backend was hearing in that moment are told again, with the same event id.
-    each_end_is_told_once(&cluster.backend, &ended, ended.len());
+    assert_eq!(cluster.told(), ended);
+    let allowed = Allowed {
+        repeated: ended.len(),
+        ..Allowed::default()
+    };
+    cluster.ledger.holds(&cluster.backend, &allowed);
     let codes: BTreeSet<String> = (cluster.backend.requests("/disconnect").iter())
         .map(|end| end.wiregate("disconnect-code").to_owned())
         .collect();
@@ -287,9 +297,13 @@ async fn the_ends_of_two_of_three_nodes_are_told_by_the_third_and_those_of_all_t
     assert_eq!(cluster.nodes[fourth].push(&id, "new").await.status, 200);
     assert_eq!(client.next_text().await, "new");
     for crowd in &crowds {
-        let answer = cluster.post(fourth, &crowd[0].id, "x").await.unwrap();
-        assert_eq!(answer.status, 410);
+        assert_eq!(cluster.push(fourth, &crowd[0].id, "x").await, 410);
     }
+    let allowed = Allowed {
+        repeated: ended.len() / 100,
+        ..Allowed::default()
+    };
+    cluster.ledger.holds(&cluster.backend, &allowed);
 }
 
 // G-N3
@@ -305,7 +319,7 @@ async fn what_a_node_that_buried_another_was_telling_when_it_died_itself_is_told
     all_are_told(&cluster, &ended).await;
     // The backend has heard each, and nobody has heard the backend. Longer than an end is held without a word.
     tokio::time::sleep(Duration::from_secs(12)).await;
-    each_end_is_told_once(&cluster.backend, &ended, 0);
+    cluster.holds();
     let before = cluster.backend.requests("/disconnect").len();
     cluster.nodes.kill(1).await;
     cluster.nodes.kill(2).await;
@@ -318,5 +332,10 @@ async fn what_a_node_that_buried_another_was_telling_when_it_died_itself_is_told
     )
     .await;
     settled(&cluster, &[next]).await;
-    each_end_is_told_once(&cluster.backend, &ended, ended.len());
+    assert_eq!(cluster.told(), ended);
+    let allowed = Allowed {
+        repeated: ended.len(),
+        ..Allowed::default()
+    };
+    cluster.ledger.holds(&cluster.backend, &allowed);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harness::{Gate, Request, eventually, within};
 
-use super::ledger::{Lost, each_end_is_told_once, push_text};
+use super::ledger::{Allowed, Event, push_text};
 use super::{Cluster, Member, all_are_told, ids, settled};
 
 /// The end of a process that drains, with all that slows two cores.
@@ -53,9 +53,8 @@ async fn a_drain_tells_all_ends_and_from_its_exit_on_the_others_answer_410_at_on
     }
     assert_eq!(cluster.told(), ended, "before the exit");
     told_as(&cluster, &ended, "1001", "Going away");
-    each_end_is_told_once(&cluster.backend, &ended, 0);
     assert!(staying.iter().all(|one| !one.is_over()));
-    cluster.ledger.holds(&cluster.backend, &Lost::new());
+    cluster.holds();
 }
 
 // G-N5
@@ -93,9 +92,9 @@ async fn ends_that_a_drain_could_not_tell_are_told_by_another_node_with_their_ow
     settled(&cluster, &[1]).await;
     told_as(&cluster, &early, "4001", "had enough");
     told_as(&cluster, &late, "1001", "Going away");
-    each_end_is_told_once(&cluster.backend, &ended, 0);
+    assert_eq!(cluster.told(), ended);
     assert!(other.iter().all(|one| !one.is_over()));
-    cluster.ledger.holds(&cluster.backend, &Lost::new());
+    cluster.holds();
 }
 
 // G-N5
@@ -117,7 +116,12 @@ async fn an_end_that_its_backend_was_hearing_at_the_exit_keeps_its_code_and_reas
     gate.open();
     settled(&cluster, &[1]).await;
     told_as(&cluster, &ended, "4001", "had enough");
-    each_end_is_told_once(&cluster.backend, &ended, ended.len());
+    assert_eq!(cluster.told(), ended);
+    let allowed = Allowed {
+        repeated: ended.len(),
+        ..Allowed::default()
+    };
+    cluster.ledger.holds(&cluster.backend, &allowed);
 }
 
 // G-N5
@@ -142,11 +146,15 @@ async fn a_second_signal_ends_a_drain_at_once_and_the_others_finish_the_work() {
     cluster.backend.recover();
     all_are_told(&cluster, &ended).await;
     settled(&cluster, &[1]).await;
-    each_end_is_told_once(&cluster.backend, &ended, 1);
+    assert_eq!(cluster.told(), ended);
     for member in &members {
         assert_eq!(cluster.push(1, &member.id, "x").await, 410);
     }
-    cluster.ledger.holds(&cluster.backend, &Lost::new());
+    let allowed = Allowed {
+        repeated: 1,
+        ..Allowed::default()
+    };
+    cluster.ledger.holds(&cluster.backend, &allowed);
 }
 
 // Drill of a backend that is down for longer than an end is kept
@@ -182,6 +190,9 @@ async fn what_no_backend_takes_becomes_a_dead_letter_that_is_counted() {
         member.close(1000, "");
     }
     all_are_told(&cluster, &ended).await;
-    each_end_is_told_once(&cluster.backend, &ended, 0);
-    drop(members);
+    assert_eq!(cluster.told(), ended);
+    for member in &members {
+        cluster.ledger.write(&member.id, Event::GivenUp);
+    }
+    cluster.holds();
 }

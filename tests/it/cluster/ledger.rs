@@ -1,15 +1,18 @@
-//! What clients, pushers and the backend saw, and what must hold of it whatever happens to nodes.
+//! What the clients, the pushers and the backend of a drill wrote down, judged by the checker that judges the simulation, too.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use harness::{Backend, Closed, Recorded};
+use harness::ledger::{self, Rule, Terms, Violation};
+use harness::{Backend, Closed, Request};
 
-/// Kill -9 may lose what was acknowledged so shortly before.
-const IN_FLIGHT: Duration = Duration::from_millis(100);
-/// How much later than its node a client may see its end: its task shares two cores with everything else.
+use super::crowd::parts;
+
+/// How long something may be on its way: a client's task shares two cores with everything else.
 const TRANSIT: Duration = Duration::from_secs(1);
+/// How ends of lost nodes are told.
+const LOST: &str = "The node that held the connection was lost";
 
 /// One line.
 #[derive(Debug, Clone)]
@@ -22,14 +25,27 @@ pub(crate) struct Entry {
     pub(crate) event: Event,
 }
 
-/// What a client or a pusher saw or did. The text of a push is made by [`push_text`].
+/// What a client or a pusher saw or did. Connections of which nobody wrote that they were opened, or turned away, are not
+/// judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The client read a message.
+    /// The client is connected.
+    Opened,
+    /// It was refused.
+    TurnedAway,
+    /// It sends this message.
+    Sent(String),
+    /// It read this message.
     Read(String),
+    /// It begins to end the connection in good order.
+    Leaving,
+    /// It is gone without a word.
+    Dropped,
+    /// Its end became a dead letter.
+    GivenUp,
     /// It read to the end of its socket.
     Closed(Closed),
-    /// A push was posted, perhaps again.
+    /// A push was posted, perhaps again; its text is made by [`push_text`].
     Posted(String),
     /// It was answered with this status; 0 is no answer.
     Answered(String, u16),
@@ -38,6 +54,33 @@ pub(crate) enum Event {
 /// The text of one push: who pushes, which of its pushes this is, for whom.
 pub(crate) fn push_text(pusher: &str, n: usize, id: &str) -> String {
     format!("{pusher} {n} {id}")
+}
+
+/// What a text of [`push_text`] says; of another text it is the whole.
+fn push_of(text: &str, to: &str) -> ledger::Push {
+    let parts: Vec<&str> = text.split(' ').collect();
+    let (pusher, n) = match parts[..] {
+        [pusher, n, _] => (pusher, n.parse().ok()),
+        _ => (text, None),
+    };
+    ledger::Push {
+        pusher: pusher.to_owned(),
+        n: n.unwrap_or_default(),
+        to: to.to_owned(),
+    }
+}
+
+/// What a drill brings about, and what is, therefore, no fault.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Allowed<'a> {
+    /// Whose nodes were lost.
+    pub(crate) lost: Option<&'a Lost>,
+    /// So many ends may be told more than once.
+    pub(crate) repeated: usize,
+    /// Who the store says is connected, where that was asked.
+    pub(crate) registered: Option<&'a BTreeSet<String>>,
+    /// `onIsolation: hold` without a link.
+    pub(crate) holds: bool,
 }
 
 /// Everybody's notes.
@@ -69,6 +112,14 @@ impl Ledger {
         self.entries().into_iter().filter_map(closed).collect()
     }
 
+    /// When one client read the end of its socket, and with which code.
+    pub(crate) fn end_of(&self, id: &str) -> Option<(Instant, u16)> {
+        self.lock().iter().find_map(|entry| match &entry.event {
+            Event::Closed(closed) if entry.id == id => Some((entry.at, closed.code)),
+            _ => None,
+        })
+    }
+
     /// The pushes to one connection, each with when it was posted and its status, in the order of the answers.
     pub(crate) fn answers(&self, id: &str) -> Vec<(Instant, u16)> {
         let (mut posted, mut answers) = (HashMap::new(), Vec::new());
@@ -78,21 +129,76 @@ impl Ledger {
                     posted.insert(text, entry.at);
                 }
                 Event::Answered(text, status) => answers.push((posted[&text], status)),
-                Event::Read(_) | Event::Closed(_) => {}
+                _ => {}
             }
         }
         answers
     }
 
-    /// All that must hold whatever happens, but for ends, which [`each_end_is_told_once`] looks at.
+    /// The end of each drill: all that must hold whatever happens.
     #[track_caller]
-    pub(crate) fn holds(&self, backend: &Backend, lost: &Lost) {
+    pub(crate) fn holds(&self, backend: &Backend, allowed: &Allowed<'_>) {
+        let broken = self.broken(backend, allowed);
+        let shown: Vec<String> = broken.iter().take(20).map(ToString::to_string).collect();
+        assert!(
+            broken.is_empty(),
+            "{} promises are broken:\n  {}",
+            broken.len(),
+            shown.join("\n  ")
+        );
+        let again = told_again(backend);
+        assert!(
+            again <= allowed.repeated,
+            "{again} ends were told more than once"
+        );
+    }
+
+    fn broken(&self, backend: &Backend, allowed: &Allowed<'_>) -> Vec<Violation> {
+        let lines = self.told_to_the_checker(backend, allowed);
+        let terms = Terms {
+            calm: allowed.repeated == 0,
+            transit: TRANSIT.as_millis() as u64,
+            repeated: 1000,
+            holds: allowed.holds,
+        };
+        ledger::check(&lines, terms)
+    }
+
+    fn told_to_the_checker(&self, backend: &Backend, allowed: &Allowed<'_>) -> Vec<ledger::Entry> {
         let entries = self.entries();
-        let mut broken = nobody_is_falsely_gone(&entries, lost);
-        broken.extend(what_was_acknowledged_was_read(&entries, lost));
-        broken.extend(pushes_are_read_once_in_order_by_their_own(&entries));
-        broken.extend(messages_come_once_and_before_the_end(&backend.everything()));
-        report(&broken);
+        let requests = backend.everything();
+        let times = entries.iter().map(|entry| entry.at);
+        let began = (times.chain(requests.iter().map(|request| request.at)).min())
+            .unwrap_or_else(Instant::now);
+        let mut lines = Lines {
+            began,
+            lines: Vec::new(),
+            judged: BTreeMap::new(),
+            messages: HashMap::new(),
+        };
+        for entry in &entries {
+            match entry.event {
+                Event::Opened => lines.judged.insert(&entry.id, true),
+                Event::TurnedAway => lines.judged.insert(&entry.id, false),
+                _ => None,
+            };
+        }
+        lines.of_clients(&entries);
+        lines.of_backend(&requests);
+        let nodes: BTreeMap<String, Instant> = (allowed.lost.into_iter().flatten())
+            .map(|(id, since)| (parts(id).0, *since))
+            .collect();
+        for (node, since) in nodes {
+            let unknown = Vec::new();
+            lines.add(since, ledger::Event::Killed { node, unknown });
+        }
+        if let Some(ids) = allowed.registered {
+            let ids = ids.iter().cloned().collect();
+            lines.add(Instant::now(), ledger::Event::Registered { ids });
+        }
+        // Whoever asks has waited for what was on its way.
+        lines.add(Instant::now() + TRANSIT, ledger::Event::Quiet);
+        lines.lines
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
@@ -100,134 +206,175 @@ impl Ledger {
     }
 }
 
-/// Of each connection in `ended` one `$disconnect` event was told, and of no other; of all these events `repeated` more than
-/// once at most.
-#[track_caller]
-pub(crate) fn each_end_is_told_once(backend: &Backend, ended: &BTreeSet<String>, repeated: usize) {
-    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for end in backend.requests("/disconnect") {
-        let event = end.wiregate("event-id").to_owned();
-        told.entry(end.connection_id()).or_default().push(event);
-    }
-    let mut broken = Vec::new();
-    for id in ended.iter().filter(|id| !told.contains_key(*id)) {
-        broken.push(format!("the end of {id} was never told"));
-    }
-    let mut again = 0;
-    for (id, events) in &told {
-        if !ended.contains(id) {
-            broken.push(format!("an end of {id} was told, which is not over"));
-        }
-        let distinct: BTreeSet<&String> = events.iter().collect();
-        if distinct.len() != 1 || distinct.iter().any(|event| event.is_empty()) {
-            broken.push(format!("the end of {id} was told as {events:?}"));
-        }
-        again += usize::from(events.len() > 1);
-    }
-    if again > repeated {
-        broken.push(format!("{again} ends were told more than once"));
-    }
-    report(&broken);
+/// The same in the checker's words, in which a client's name is its connection's id.
+struct Lines<'a> {
+    began: Instant,
+    lines: Vec<ledger::Entry>,
+    /// Whose handshakes were accepted, or refused, as their clients say.
+    judged: BTreeMap<&'a str, bool>,
+    /// The numbers of a client's messages, by their texts.
+    messages: HashMap<(&'a str, &'a str), Vec<u64>>,
 }
 
-/// A push is answered 410 only where the connection is over, or its node cannot act again.
-fn nobody_is_falsely_gone(entries: &[Entry], lost: &Lost) -> Vec<String> {
-    let mut closed: HashMap<&str, Instant> = HashMap::new();
-    for entry in entries {
-        if let Event::Closed(_) = entry.event {
-            closed.insert(&entry.id, entry.at);
-        }
+impl<'a> Lines<'a> {
+    fn add(&mut self, at: Instant, event: ledger::Event) {
+        let at = at.saturating_duration_since(self.began).as_millis() as u64;
+        self.lines.push(ledger::Entry { at, event });
     }
-    let mut broken = Vec::new();
-    for Entry { at, id, event } in entries {
-        if !matches!(event, Event::Answered(_, 410)) {
-            continue;
-        }
-        let over = closed
-            .get(id.as_str())
-            .is_some_and(|closed| *closed <= *at + TRANSIT);
-        let lost = lost.get(id).is_some_and(|since| since <= at);
-        if !over && !lost {
-            broken.push(format!("{id} lives, and a push to it was answered 410"));
-        }
-    }
-    broken
-}
 
-/// A push that was answered 200 was read, unless its node was killed just then.
-fn what_was_acknowledged_was_read(entries: &[Entry], lost: &Lost) -> Vec<String> {
-    let read: HashSet<&str> = entries
-        .iter()
-        .filter_map(|entry| match &entry.event {
-            Event::Read(text) => Some(text.as_str()),
+    fn of_clients(&mut self, entries: &'a [Entry]) {
+        let is_posted = |entry: &&'a Entry| matches!(entry.event, Event::Posted(_));
+        let text = |entry: &'a Entry| match &entry.event {
+            Event::Posted(text) => Some((text.as_str(), entry.id.as_str())),
             _ => None,
-        })
-        .collect();
-    let mut broken = Vec::new();
-    for Entry { at, id, event } in entries {
-        let Event::Answered(text, 200) = event else {
-            continue;
         };
-        let excused = lost.get(id).is_some_and(|since| *at + IN_FLIGHT >= *since);
-        if !excused && !read.contains(text.as_str()) {
-            broken.push(format!("`{text}` was answered 200 and never read"));
+        let posted: HashMap<&str, &str> = (entries.iter())
+            .filter(is_posted)
+            .filter_map(text)
+            .collect();
+        let mut sent: HashMap<&str, u64> = HashMap::new();
+        for Entry { at, id, event } in entries {
+            let client = || id.clone();
+            let event = match event {
+                Event::Opened => ledger::Event::Opened { client: client() },
+                Event::TurnedAway => ledger::Event::TurnedAway { client: client() },
+                Event::Sent(text) => {
+                    let n = sent.entry(id).or_default();
+                    *n += 1;
+                    let numbers = self.messages.entry((id, text)).or_default();
+                    numbers.push(*n);
+                    let client = client();
+                    ledger::Event::Sent { client, n: *n }
+                }
+                // What is no push is an echo, or an error frame.
+                Event::Read(text) => match posted.get(text.as_str()) {
+                    Some(to) => {
+                        let (client, push) = (client(), push_of(text, to));
+                        ledger::Event::Read { client, push }
+                    }
+                    None => continue,
+                },
+                Event::Leaving => ledger::Event::Closing { client: client() },
+                Event::Dropped => ledger::Event::Vanished { client: client() },
+                Event::GivenUp => ledger::Event::Forgotten {
+                    ids: vec![id.clone()],
+                },
+                Event::Closed(_) => ledger::Event::Over { client: client() },
+                Event::Posted(text) => {
+                    let push = push_of(text, id);
+                    ledger::Event::Posted { push }
+                }
+                Event::Answered(_, 0) => continue,
+                Event::Answered(text, status) => {
+                    let (push, status) = (push_of(text, id), *status);
+                    ledger::Event::Answered { push, status }
+                }
+            };
+            self.add(*at, event);
         }
     }
-    broken
+
+    fn of_backend(&mut self, requests: &[harness::Recorded]) {
+        let mut heard: HashMap<(String, String), usize> = HashMap::new();
+        for request in requests {
+            let id = request.connection_id();
+            let Some(accepted) = self.judged.get(id.as_str()).copied() else {
+                continue;
+            };
+            match request.path.as_str() {
+                "/connect" => {
+                    let (client, node) = (id.clone(), parts(&id).0);
+                    let asked = ledger::Event::Connect {
+                        client,
+                        id: id.clone(),
+                        node,
+                    };
+                    self.add(request.at, asked);
+                    let judged = ledger::Event::Judged {
+                        id: id.clone(),
+                        accepted,
+                    };
+                    self.add(request.at, judged);
+                    if accepted {
+                        self.add(request.at, ledger::Event::Entered { id });
+                    }
+                }
+                "/disconnect" => {
+                    let event_id = request.wiregate("event-id").to_owned();
+                    let by_others = request.disconnect_reason() == LOST;
+                    let told = ledger::Event::Disconnect {
+                        id,
+                        event_id,
+                        taken: true,
+                        by_others,
+                    };
+                    self.add(request.at, told);
+                }
+                _ => {
+                    let text = request.text();
+                    let Some(numbers) = self.messages.get(&(id.as_str(), text.as_str())) else {
+                        continue;
+                    };
+                    // One that comes once more than it was sent is its last again.
+                    let times = heard.entry((id.clone(), text.clone())).or_default();
+                    let n = numbers[(*times).min(numbers.len() - 1)];
+                    *times += 1;
+                    let client = id.clone();
+                    self.add(request.at, ledger::Event::Message { id, client, n });
+                }
+            }
+        }
+    }
 }
 
-/// No push is read twice, none by another than whom it is for, and those of one pusher are read in their order.
-fn pushes_are_read_once_in_order_by_their_own(entries: &[Entry]) -> Vec<String> {
-    let mut last: HashMap<(&str, &str), usize> = HashMap::new();
-    let mut broken = Vec::new();
-    for Entry { id, event, .. } in entries {
-        let Event::Read(text) = event else {
-            continue;
-        };
-        let mut parts = text.split(' ');
-        let (Some(pusher), Some(n), Some(to)) = (parts.next(), parts.next(), parts.next()) else {
-            continue;
-        };
-        if to != id {
-            broken.push(format!("{id} read `{text}`"));
-        }
-        let n: usize = n.parse().unwrap();
-        if let Some(before) = last.insert((pusher, id), n)
-            && before >= n
-        {
-            broken.push(format!("{id} read {n} of {pusher} after {before}"));
-        }
+/// Of how many connections the end was told more than once.
+fn told_again(backend: &Backend) -> usize {
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    for end in backend.requests("/disconnect") {
+        *told.entry(end.connection_id()).or_default() += 1;
     }
-    broken
+    told.values().filter(|times| **times > 1).count()
 }
 
-/// No message is handed to the backend twice, none after the end of its connection was told.
-fn messages_come_once_and_before_the_end(requests: &[Recorded]) -> Vec<String> {
-    let mut over: HashMap<String, Instant> = HashMap::new();
-    for end in requests.iter().filter(|seen| seen.path == "/disconnect") {
-        over.entry(end.connection_id()).or_insert(end.at);
-    }
-    let (mut seen, mut broken) = (HashSet::new(), Vec::new());
-    for message in requests.iter().filter(|seen| seen.path == "/sendmessage") {
-        let id = message.connection_id();
-        let text = message.text();
-        if over.get(&id).is_some_and(|over| *over < message.at) {
-            broken.push(format!("`{text}` of {id} came after its end was told"));
-        }
-        if !seen.insert((id.clone(), text.clone())) {
-            broken.push(format!("`{text}` of {id} came twice"));
-        }
-    }
-    broken
-}
+/// What a drill writes down is what the checker judges: each of these is broken by one more line.
+#[tokio::test]
+async fn the_checker_hears_what_drills_write_down() {
+    const ID: &str = "AawW6xwoCl2_LrjIOSMyLbxStVDPyHk=";
+    let backend = Backend::start().await;
+    let tell = async |path: &str, body: &str| {
+        let request = Request::post(backend.address(), path, body);
+        let request = request.header("x-wiregate-connection-id", ID);
+        let request = request.header("x-wiregate-event-id", "e");
+        assert_eq!(request.send().await.status, 200);
+    };
+    let push = push_text("p", 1, ID);
+    let rules = |ledger: &Ledger| -> Vec<Rule> {
+        let broken = ledger.broken(&backend, &Allowed::default());
+        broken.iter().map(|violation| violation.rule).collect()
+    };
+    let ledger = Ledger::default();
+    tell("/connect", "").await;
+    ledger.write(ID, Event::Opened);
+    ledger.write(ID, Event::Sent("hello".to_owned()));
+    tell("/sendmessage", "hello").await;
+    ledger.write(ID, Event::Posted(push.clone()));
+    ledger.write(ID, Event::Answered(push.clone(), 200));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(rules(&ledger), [Rule::AckedIsRead]);
+    ledger.write(ID, Event::Read(push.clone()));
+    assert_eq!(rules(&ledger), []);
+    ledger.write(ID, Event::Answered(push.clone(), 410));
+    ledger.write(ID, Event::Read(push));
+    assert_eq!(rules(&ledger), [Rule::GoneIsGone, Rule::PushedOnce]);
 
-#[track_caller]
-fn report(broken: &[String]) {
-    let shown = broken.iter().take(20).cloned().collect::<Vec<_>>();
-    assert!(
-        broken.is_empty(),
-        "{} promises are broken:\n  {}",
-        broken.len(),
-        shown.join("\n  ")
-    );
+    let ledger = Ledger::default();
+    ledger.write(ID, Event::Opened);
+    ledger.write(ID, Event::Sent("hello".to_owned()));
+    tell("/sendmessage", "hello").await;
+    assert_eq!(rules(&ledger), [Rule::SentOnce]);
+    tell("/disconnect", "").await;
+    assert_eq!(rules(&ledger), [Rule::NoEndWhileAlive, Rule::SentOnce]);
+    tell("/disconnect", "").await;
+    ledger.write(ID, Event::Dropped);
+    assert_eq!(rules(&ledger), [Rule::EndToldOnce, Rule::SentOnce]);
 }

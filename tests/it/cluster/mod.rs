@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::app::{App, BINARY};
-use ledger::{Event, Ledger};
+use ledger::{Allowed, Event, Ledger};
 
 /// Handshakes under way at once.
 const AT_ONCE: usize = 32;
@@ -62,7 +62,7 @@ impl Cluster {
         }
     }
 
-    /// An open socket of a node, and its connection id.
+    /// An open socket of a node, and its connection id. Nobody writes down what becomes of it.
     pub(super) async fn connect(&self, node: usize) -> (Client, String) {
         let name = format!("client-{}", unique());
         let client = self.handshake(node, &name).open().await;
@@ -133,6 +133,12 @@ impl Cluster {
         sum
     }
 
+    /// The end of a drill in which nothing excuses anything.
+    #[track_caller]
+    pub(super) fn holds(&self) {
+        self.ledger.holds(&self.backend, &Allowed::default());
+    }
+
     /// Whose end the backend has been told of.
     pub(super) fn told(&self) -> BTreeSet<String> {
         let requests = self.backend.requests("/disconnect");
@@ -154,16 +160,19 @@ pub(super) struct Member {
     pub(super) id: String,
     orders: mpsc::UnboundedSender<Order>,
     reading: JoinHandle<Closed>,
+    ledger: Ledger,
 }
 
 impl Member {
     fn new(client: Client, id: String, ledger: &Ledger) -> Self {
         let (orders, taken) = mpsc::unbounded_channel();
+        ledger.write(&id, Event::Opened);
         let reading = tokio::spawn(read(client, id.clone(), taken, ledger.clone()));
         Self {
             id,
             orders,
             reading,
+            ledger: ledger.clone(),
         }
     }
 
@@ -193,6 +202,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.reading.abort();
+        self.ledger.write(&self.id, Event::Dropped);
     }
 }
 
@@ -208,9 +218,13 @@ async fn read(
             Some(order) = orders.recv() => {
                 match order {
                     Order::Send(text) => {
+                        ledger.write(&id, Event::Sent(text.clone()));
                         client.try_send(Message::text(text)).await;
                     }
-                    Order::Close(code, reason) => client.close(Some((code, &reason))).await,
+                    Order::Close(code, reason) => {
+                        ledger.write(&id, Event::Leaving);
+                        client.close(Some((code, &reason))).await;
+                    }
                 }
                 continue;
             }

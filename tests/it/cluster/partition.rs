@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use harness::Weather;
 
-use super::crowd::{Member, Push, Report, Saw, ids, parts, post};
+use super::crowd::{Member, Push, Report, ids, parts, post};
+use super::ledger::{Entry, Event, push_text};
 use super::world::{LEASE, Link, Setup, World};
 
 const ECHO: Duration = Duration::from_secs(1);
@@ -77,9 +78,10 @@ async fn a_node_that_loses_everybody_stops_and_lets_its_clients_go_and_the_other
         let member = cut[turn % cut.len()];
         let at = begun.elapsed().as_millis();
         member.send("sendmessage", &format!("{at}"));
-        let text = format!("push {turn} to {}", member.id);
-        let node = turn % 2;
-        answers.push(post(world.nodes[node].door(), member.id.clone(), node == 0, text).await);
+        let text = push_text("cut", turn, &member.id);
+        let (node, id) = (turn % 2, member.id.clone());
+        let door = world.nodes[node].door();
+        answers.push(post(&world.seen, door, id, node == 0, text).await);
         turn += 1;
         seconds(0.02).await;
     }
@@ -120,7 +122,7 @@ async fn a_node_that_loses_everybody_stops_and_lets_its_clients_go_and_the_other
         place.link.as_ref().unwrap().heal();
     }
     reborn(&mut world, 0, &of_cut).await;
-    world.each_end_is_one_event(&of_cut);
+    world.told_are(&of_cut);
     world.end(CUT_OFF).await;
 }
 
@@ -136,8 +138,8 @@ async fn reborn(world: &mut World, node: usize, old: &BTreeSet<String>) {
         assert_ne!(parts(&member.id).0, of_old, "a new incarnation");
         for (door, place) in world.nodes.iter().enumerate() {
             let local = door == member.node;
-            let text = format!("to {}", member.id);
-            let push = post(place.door(), member.id.clone(), local, text).await;
+            let text = push_text("to-new", door, &member.id);
+            let push = post(&world.seen, place.door(), member.id.clone(), local, text).await;
             // Another node may yet have to find its way to the new incarnation, but never takes it for the old one.
             let right = push.status == 200 || !local && push.status == 503;
             assert!(right, "{push:?}");
@@ -176,15 +178,16 @@ async fn without_a_link_a_node_that_holds_serves_its_clients_until_it_learns_tha
     // It knows nothing of that: sockets are open, pushes by itself and messages go on.
     for member in on(&world, 0) {
         assert_eq!(world.seen.end_of(&member.id), None);
-        let text = format!("held {}", member.id);
-        let push = post(world.nodes[0].door(), member.id.clone(), true, text).await;
+        let (door, id) = (world.nodes[0].door(), member.id.clone());
+        let text = push_text("held", 0, &id);
+        let push = post(&world.seen, door, id, true, text).await;
         assert_eq!(push.status, 200, "{push:?}");
         member.send("echo", &format!("echo of {}", member.id));
     }
     seconds(0.5).await;
     let received = |text: &str| {
-        let seen = world.seen.all();
-        let came = |entry: &&super::crowd::Entry| matches!(&entry.saw, Saw::Received(of) if of.contains(text));
+        let seen = world.seen.entries();
+        let came = |entry: &&Entry| matches!(&entry.event, Event::Read(of) if of.contains(text));
         seen.iter().filter(came).count()
     };
     assert_eq!(received("held"), of_cut.len());
@@ -200,7 +203,7 @@ async fn without_a_link_a_node_that_holds_serves_its_clients_until_it_learns_tha
     }
     world.nodes[0].becomes(true, LEASE * 3).await;
     seconds(1.0).await;
-    world.each_end_is_one_event(&of_cut);
+    world.told_are(&of_cut);
     assert_eq!(
         world.nodes[0].gateway.metric("wiregate_fenced_total").await,
         Some(1.0)
@@ -243,7 +246,7 @@ async fn without_a_link_a_node_that_closes_lets_its_clients_go_and_each_end_is_t
     for id in &of_other {
         assert_eq!(world.seen.end_of(id), None);
     }
-    world.each_end_is_one_event(&of_cut);
+    world.told_are(&of_cut);
     world.end(CUT_OFF).await;
 }
 

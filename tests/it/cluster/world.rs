@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use harness::{Backend, Chaos, Gateway, GatewayCommand, Opened, Redis, Request, within};
 
-use super::crowd::{Member, Report, Seen, Traffic, parts};
+use super::crowd::{Member, Report, Traffic, parts};
+use super::ledger::{Allowed, Ledger};
 use crate::app::{App, BINARY, indent};
 
 /// How long a renewal counts in these drills.
@@ -94,7 +95,9 @@ pub(super) struct World {
     pub(super) nodes: Vec<Place>,
     pub(super) redis: Redis,
     pub(super) backend: Backend,
-    pub(super) seen: Seen,
+    pub(super) seen: Ledger,
+    /// `onIsolation: hold` without a link.
+    holds: bool,
     pub(super) members: Vec<Arc<Vec<Member>>>,
 }
 
@@ -109,7 +112,8 @@ impl World {
             nodes: Vec::new(),
             redis,
             backend,
-            seen: Seen::default(),
+            seen: Ledger::default(),
+            holds: setup.link == Link::None && setup.cluster.contains("hold"),
             members: Vec::new(),
         };
         for _ in 0..setup.nodes {
@@ -199,7 +203,7 @@ impl World {
     /// Echoes and pushes by every node to the first who came.
     pub(super) fn traffic(&self) -> Traffic {
         let doors = self.nodes.iter().map(Place::door).collect();
-        Traffic::start(Arc::clone(&self.members[0]), doors)
+        Traffic::start(Arc::clone(&self.members[0]), doors, self.seen.clone())
     }
 
     /// Waits until Redis knows exactly those whose sockets are open.
@@ -218,9 +222,7 @@ impl World {
                     format!("{node} {random}")
                 })
                 .collect();
-            let registered: BTreeSet<String> = (redis.command(&["EVAL", REGISTERED, "0"]).await)
-                .into_iter()
-                .collect();
+            let registered = registered(redis).await;
             if open == registered {
                 return;
             }
@@ -257,34 +259,48 @@ impl World {
         told
     }
 
-    /// Fails unless one event was told of each of these ends, however often.
+    /// Fails unless these ends were told, however often, and no other.
     #[track_caller]
-    pub(super) fn each_end_is_one_event(&self, ended: &BTreeSet<String>) {
-        let told = self.told();
-        let known: BTreeSet<String> = told.keys().cloned().collect();
+    pub(super) fn told_are(&self, ended: &BTreeSet<String>) {
+        let known: BTreeSet<String> = self.told().into_keys().collect();
         assert_eq!(
             known.len(),
             ended.len(),
             "ends told, and ends that there were"
         );
         assert_eq!(&known, ended);
-        for (id, events) in &told {
-            let events: BTreeSet<&str> = events.iter().map(|(event, _)| event.as_str()).collect();
-            assert_eq!(events.len(), 1, "{id}: {events:?}");
-        }
     }
 
-    /// Waits until one event was told of the end of each of these.
+    /// Fails where anything is broken that must hold whatever happens.
+    #[track_caller]
+    fn holds(&self, registered: &BTreeSet<String>) {
+        let ids = self.everybody().map(|member| {
+            let (node, random) = parts(&member.id);
+            (format!("{node} {random}"), member.id.clone())
+        });
+        let ids: BTreeMap<String, String> = ids.collect();
+        let name = |one: &String| ids.get(one).unwrap_or(one).clone();
+        let registered = registered.iter().map(name).collect();
+        let allowed = Allowed {
+            repeated: ids.len(),
+            registered: Some(&registered),
+            holds: self.holds,
+            ..Allowed::default()
+        };
+        self.seen.holds(&self.backend, &allowed);
+    }
+
+    /// Waits until the end of each of these was told.
     pub(super) async fn ends_are_told(&self, ended: &BTreeSet<String>, limit: Duration) {
         let began = Instant::now();
         while self.told().len() < ended.len() && began.elapsed() < limit {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        self.each_end_is_one_event(ended);
+        self.told_are(ended);
     }
 
-    /// The end of every drill: all leave, each end is told once, the registry is empty, and the logs say nothing bad but
-    /// what `expected` names.
+    /// The end of every drill: the ledger is judged while clients are there and after all have left, the registry is empty,
+    /// and the logs say nothing bad but what `expected` names.
     pub(super) async fn end(self, expected: &[&str]) {
         let redis = &self.redis;
         self.end_on(redis, expected).await;
@@ -292,11 +308,13 @@ impl World {
 
     pub(super) async fn end_on(&self, redis: &Redis, expected: &[&str]) {
         self.registry_of(redis, Duration::from_secs(5)).await;
+        self.holds(&registered(redis).await);
         let everybody = super::crowd::ids(self.everybody());
         self.everybody().for_each(Member::leave);
         let limit = Duration::from_secs(10);
         self.ends_are_told(&everybody, limit).await;
         self.registry_of(redis, limit).await;
+        self.holds(&registered(redis).await);
         for (node, place) in self.nodes.iter().enumerate() {
             let log = place.gateway.output();
             assert!(
@@ -317,10 +335,15 @@ impl World {
     #[track_caller]
     pub(super) fn all_went_on(&self, report: &Report, remote: &[u16], bar: Duration) {
         report.pushes_are(&[200], remote);
-        report.nothing_is_lost_doubled_or_misled();
         report.echoes_within(bar);
         self.nobody_has_ended();
     }
+}
+
+/// Who is registered in a Redis, node part and random part of each.
+async fn registered(redis: &Redis) -> BTreeSet<String> {
+    let found = redis.command(&["EVAL", REGISTERED, "0"]).await;
+    found.into_iter().collect()
 }
 
 /// A port that nobody has at this moment.
