@@ -34,7 +34,7 @@ async fn run(args: &[&str], variables: &[(&str, &str)]) -> Exit {
 }
 
 /// Runs a command that asks this gateway.
-async fn ask(gateway: &Gateway, args: &[&str]) -> Exit {
+pub(super) async fn ask(gateway: &Gateway, args: &[&str]) -> Exit {
     let url = format!("http://{}", gateway.management());
     run(args, &[("WIREGATE_URL", &url)]).await
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod commands;
+mod nodes;
 
 use std::collections::BTreeSet;
 
