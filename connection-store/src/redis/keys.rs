@@ -2,7 +2,8 @@
 //!
 //! `n` is a node's incarnation, 12 hexadecimal digits. What stands between braces decides the slot on a cluster, so all keys of
 //! one incarnation are in one slot, and so are those of the outbox, those that tell which nodes there are, and those of the documents: each
-//! Lua script uses keys of one of these four groups only. All times are Redis's own, in milliseconds of the epoch.
+//! Lua script uses keys of one of these four groups only, but for the fate of a node, which is asked in one step where there is one
+//! server. All times are Redis's own, in milliseconds of the epoch.
 //!
 //! | key | type | content | life | written by |
 //! |---|---|---|---|---|

@@ -25,11 +25,11 @@ impl Script {
     }
 }
 
-/// Names `.lua` files of this folder.
+/// Names `.lua` files of this folder; `then` lets one follow another.
 macro_rules! scripts {
-    ($($name:ident = $file:literal),* $(,)?) => {
+    ($($name:ident = $($file:literal) then *),* $(,)?) => {
         $(static $name: std::sync::LazyLock<$crate::redis::script::Script> =
-            std::sync::LazyLock::new(|| $crate::redis::script::Script::new(include_str!($file)));)*
+            std::sync::LazyLock::new(|| $crate::redis::script::Script::new(concat!($(include_str!($file)),+)));)*
     };
 }
 

@@ -10,7 +10,7 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::client::Redis;
-use super::endpoint::{InvalidRedisUrl, RedisUrl};
+use super::endpoint::{InvalidRedisUrl, RedisUrl, Topology};
 use super::script::{Script, Step, scripts};
 use super::{keys, pack};
 use crate::{
@@ -27,6 +27,7 @@ scripts! {
     FENCE = "fence.lua",
     FATE = "fate.lua",
     KNOWN = "known.lua",
+    WHOLE_FATE = "fate.lua" then "known.lua",
     EXHUME = "exhume.lua",
     BURY = "bury.lua",
 }
@@ -218,26 +219,32 @@ impl ConnectionStore for RedisStore {
 
     async fn fate(&self, node: &NodeId) -> Result<Fate, StoreError> {
         let deadline = self.redis.deadline();
-        let keys = [
+        let own = [
             keys::fenced(*node),
             keys::lease(*node),
             keys::connections(*node),
         ];
-        let own: String = self.run(&FATE, Step::on(keys), deadline).await?;
-        match own.as_str() {
-            "fenced" => return Ok(Fate::Fenced),
-            "live" => return Ok(Fate::Live),
-            "nothing" => {}
-            "unknown" => return Ok(Fate::Unknown),
-            _ => return Err(no_word(&own)),
+        let all = [keys::NODES.to_owned(), keys::BOOT.to_owned()];
+        let of = |keys: Vec<String>| Step::on(keys).with(node.to_string());
+        // Anybody can make up an id: what it costs to find out is one call, but where two servers have the keys.
+        let apart = self.redis.topology() == Topology::Cluster;
+        let mut said: (String, i64) = if apart {
+            self.run(&FATE, of(own.into()), deadline).await?
+        } else {
+            let keys = own.into_iter().chain(all.clone()).collect();
+            self.run(&WHOLE_FATE, of(keys), deadline).await?
+        };
+        if apart && said.0 == "nothing" {
+            said = self.run(&KNOWN, of(all.into()), deadline).await?;
         }
-        let step = Step::on([keys::NODES.to_owned(), keys::BOOT.to_owned()]).with(node.to_string());
-        let (known, age): (String, i64) = self.run(&KNOWN, step, deadline).await?;
+        let (word, age) = said;
         let settled = u64::try_from(age).is_ok_and(|age| age >= millis(self.settled_after));
-        match &*known {
+        match &*word {
+            "fenced" => Ok(Fate::Fenced),
+            "live" => Ok(Fate::Live),
             "nobody" if settled => Ok(Fate::Absent),
-            "nobody" | "known" => Ok(Fate::Unknown),
-            _ => Err(no_word(&known)),
+            "nobody" | "known" | "unknown" => Ok(Fate::Unknown),
+            _ => Err(no_word(&word)),
         }
     }
 

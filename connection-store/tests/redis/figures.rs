@@ -81,13 +81,7 @@ async fn a_connection_costs_two_steps_in_its_life() {
             .expect("unregisters");
     }
     let all: String = server.command(&["INFO", "commandstats"]);
-    let count = |name: &str| -> u64 {
-        let line = all
-            .lines()
-            .find(|line| line.starts_with(&format!("cmdstat_{name}:")));
-        let calls = line.and_then(|line| line.split_once("calls=")?.1.split_once(','));
-        calls.map_or(0, |(calls, _)| calls.parse().expect("a count"))
-    };
+    let count = |name: &str| calls(&all, name);
     println!("commands for 100 connections: {all}");
     assert_eq!(
         (count("evalsha"), count("eval")),
@@ -103,4 +97,25 @@ async fn a_connection_costs_two_steps_in_its_life() {
             .unwrap_or(0)
             < 220
     );
+}
+
+/// How often a command was called since the statistics were reset.
+fn calls(commandstats: &str, name: &str) -> u64 {
+    let head = format!("cmdstat_{name}:calls=");
+    let calls = (commandstats.lines()).find_map(|line| line.strip_prefix(&head)?.split(',').next());
+    calls.map_or(0, |calls| calls.parse().expect("a count"))
+}
+
+#[tokio::test]
+async fn what_became_of_a_node_that_never_was_costs_one_step() {
+    let server = Server::start();
+    let store = store(&format!("redis://127.0.0.1:{}", server.port));
+    let forged = |n| NodeId([n; 6]);
+    store.fate(&forged(0)).await.expect("answers");
+    let () = server.command(&["CONFIG", "RESETSTAT"]);
+    for n in 1..=100 {
+        store.fate(&forged(n)).await.expect("answers");
+    }
+    let all: String = server.command(&["INFO", "commandstats"]);
+    assert_eq!((calls(&all, "evalsha"), calls(&all, "eval")), (100, 0));
 }
