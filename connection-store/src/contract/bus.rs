@@ -1,6 +1,7 @@
 //! What every [`NodeBus`] must do. Runs in real time: there are sockets in it.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -97,6 +98,24 @@ impl Inbox for Recorder {
         let mut answer = order[tail..].to_vec();
         answer.push(b'!');
         Some(answer.into())
+    }
+}
+
+/// For further tests of a road: counts what it hears, and answers `done`; nothing to `silence`.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicUsize);
+
+impl Counter {
+    /// How many orders it heard.
+    pub fn heard(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Inbox for Counter {
+    fn receive(&self, _: NodeId, order: Bytes) -> Option<Bytes> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        (order != "silence").then(|| Bytes::from_static(b"done"))
     }
 }
 

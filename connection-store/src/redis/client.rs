@@ -109,8 +109,10 @@ impl Redis {
             Topology::Cluster => "SPUBLISH",
             _ => "PUBLISH",
         };
-        let mut command = redis::cmd(name);
-        command.arg(channel).arg(payload);
+        // At once as large as it becomes: growing costs more than all the rest of it.
+        let size = name.len() + channel.len() + payload.len();
+        let mut command = Cmd::with_capacity(3, size);
+        command.arg(name).arg(channel).arg(payload);
         read(self.call(&command).await?)
     }
 
@@ -266,7 +268,7 @@ impl Inner {
     }
 
     async fn link(self: &Arc<Self>) -> Result<Arc<Link>, StoreError> {
-        let mut attempts = self.attempts.subscribe();
+        let mut attempts = None;
         loop {
             {
                 let mut state = self.lock();
@@ -274,6 +276,8 @@ impl Inner {
                 if let Some(link) = &state.link {
                     return Ok(link.clone());
                 }
+                // Before the attempt begins, so that its end is not missed.
+                attempts.get_or_insert_with(|| self.attempts.subscribe());
                 if let Some((until, why)) = &state.rest
                     && Instant::now() < *until
                 {
@@ -283,8 +287,10 @@ impl Inner {
                     self.dial(&mut state);
                 }
             }
-            // Cannot fail: the sender is ours.
-            let _ = attempts.changed().await;
+            if let Some(attempts) = &mut attempts {
+                // Cannot fail: the sender is ours.
+                let _ = attempts.changed().await;
+            }
         }
     }
 

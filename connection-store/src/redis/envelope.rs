@@ -65,9 +65,9 @@ impl Pen {
         }
     }
 
-    /// A batch to which frames are to be added, and which is then to be sealed.
-    pub(super) fn begin() -> Vec<u8> {
-        let mut batch = Vec::with_capacity(1024);
+    /// A batch to which frames of so many bytes are to be added, and which is then to be sealed.
+    pub(super) fn begin(bytes: usize) -> Vec<u8> {
+        let mut batch = Vec::with_capacity(HEAD + bytes + TAG);
         batch.resize(HEAD, 0);
         batch
     }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn write(pen: &mut Pen) -> Vec<u8> {
-        let mut batch = Pen::begin();
+        let mut batch = Pen::begin(6);
         batch.extend_from_slice(b"frames");
         pen.seal(&mut batch);
         batch

@@ -10,11 +10,13 @@ use gateway_core::id::NodeId;
 use super::envelope::Pen;
 use super::keys;
 use super::waiting::Waiting;
-use crate::frame::{DEADLINE, Kind, LARGE, put_head};
+use crate::frame::{BATCH, DEADLINE, HEAD, Kind, LARGE, put_head};
 
-/// So many batches of one lane are under way at once. More would be smaller; with one alone an order might wait until Redis has
-/// answered for the one before.
-const AT_ONCE: usize = 2;
+/// While one batch of a lane is under way to Redis, what comes waits for the next one, unless so much waits already: what a
+/// batch costs is then paid for many, and where Redis is far away nothing waits for long.
+const ENOUGH: usize = 32;
+/// So many batches of one lane are under way at once.
+const AT_ONCE: usize = 4;
 /// So many answers may wait to be sent; more are dropped, and their callers told that it is unknown.
 const MOST_ANSWERS: usize = 4096;
 /// Nor may they have more bytes together.
@@ -104,7 +106,7 @@ impl Lane {
             state.answers += 1;
         }
         state.queue.push_back(message);
-        if state.called || state.under_way >= AT_ONCE {
+        if state.called || !state.may_go() {
             return Put::Waits;
         }
         state.called = true;
@@ -115,11 +117,11 @@ impl Lane {
     pub(super) fn next(&self, waiting: &Waiting, now: u64) -> Option<Batch> {
         let mut state = self.lock();
         state.called = false;
-        if state.under_way >= AT_ONCE {
+        if !state.may_go() {
             return None;
         }
         let mut batch = Batch {
-            payload: Pen::begin(),
+            payload: Pen::begin(state.next_size()),
             ..Batch::default()
         };
         let mut alone = false;
@@ -163,7 +165,7 @@ impl Lane {
 
     /// A batch that says nothing but that it was heard.
     pub(super) fn probe(&self) -> Vec<u8> {
-        let mut payload = Pen::begin();
+        let mut payload = Pen::begin(HEAD);
         put_head(&mut payload, Kind::Probe, 0, 0);
         self.lock().pen.seal(&mut payload);
         payload
@@ -173,6 +175,25 @@ impl Lane {
     pub(super) fn is_idle(&self) -> bool {
         let state = self.lock();
         state.queue.is_empty() && state.under_way == 0
+    }
+}
+
+impl State {
+    /// Whether a batch may go now.
+    fn may_go(&self) -> bool {
+        self.under_way == 0 || (self.under_way < AT_ONCE && self.queue.len() >= ENOUGH)
+    }
+
+    /// How many bytes of frames the next batch may have: growing a large buffer costs more than filling it.
+    fn next_size(&self) -> usize {
+        let mut size = 0;
+        for message in &self.queue {
+            size += HEAD + DEADLINE + message.body.len();
+            if size >= BATCH || message.body.len() >= LARGE {
+                break;
+            }
+        }
+        size
     }
 }
 
@@ -186,7 +207,6 @@ impl Batch {
         } = message;
         let payload = &mut self.payload;
         if *kind == Kind::Order {
-            payload.reserve(DEADLINE + body.len() + 64);
             put_head(payload, *kind, *ticket, DEADLINE + body.len());
             payload.extend_from_slice(&deadline.to_be_bytes());
             self.orders.push(*ticket);

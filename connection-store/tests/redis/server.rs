@@ -177,14 +177,21 @@ impl Server {
     }
 
     /// A line of INFO.
+    #[track_caller]
     pub(crate) fn info(&self, name: &str) -> String {
-        let all: String = self.command(&["INFO", "all"]);
+        self.try_info(name).expect("INFO is answered")
+    }
+
+    /// The same, if it answers.
+    pub(crate) fn try_info(&self, name: &str) -> Option<String> {
+        let all = self.try_command(&["INFO", "all"]).ok()?;
+        let all: String = redis::from_redis_value(all).ok()?;
         let lines = all.lines().filter_map(|line| line.split_once(':'));
         let found = lines
             .filter(|(key, _)| *key == name)
             .map(|(_, value)| value.to_owned())
             .next();
-        found.unwrap_or_default()
+        Some(found.unwrap_or_default())
     }
 }
 
