@@ -14,6 +14,8 @@ use tokio_rustls::TlsConnector;
 
 use super::auth::{Seals, introduce};
 use super::line::{Line, wake};
+use super::peer::is_telling;
+use super::tls::explain_handshake;
 use super::wire::{Incoming, Outgoing, broken};
 use super::{Destination, Shared};
 use crate::frame::Kind;
@@ -57,9 +59,13 @@ pub(super) async fn run(shared: Arc<Shared>, destination: Destination, ending: E
                 Stream::Tls(stream) => converse(&shared, &destination, line, stream, seals).await,
             }
         }
-        Ok(Err(error)) => {
+        Ok(Err(why)) => {
             line.peer.failed();
-            error
+            let node = destination.node;
+            if is_telling(&why) && line.peer.is_news(&why) {
+                tracing::warn!(%node, address = %destination.address, "a node cannot be reached: {why}");
+            }
+            why
         }
         Err(_) => {
             line.peer.failed();
@@ -89,13 +95,18 @@ async fn open(shared: &Shared, destination: &Destination) -> io::Result<(Stream,
     socket.set_nodelay(true)?;
     let ids = (shared.me(), destination.node);
     let nonce = (shared.random)();
-    let Some(tls) = &shared.tls else {
+    let Some(tls) = shared.tls.load_full() else {
         let seals = introduce(&mut socket, &shared.key, ids, nonce).await?;
         return Ok((Stream::Plain(socket), seals));
     };
     let name = destination.server_name()?;
     let connector = TlsConnector::from(Arc::clone(&tls.client));
-    let mut socket = Box::new(connector.connect(name, socket).await?);
+    let mut socket = Box::new(
+        connector
+            .connect(name, socket)
+            .await
+            .map_err(explain_handshake)?,
+    );
     let seals = introduce(&mut *socket, &shared.key, ids, nonce).await?;
     Ok((Stream::Tls(socket), seals))
 }

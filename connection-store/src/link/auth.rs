@@ -18,6 +18,7 @@ use gateway_core::id::NodeId;
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::tls;
 use crate::key::ClusterKey;
 use crate::seal::{Cipher, TAG};
 
@@ -110,7 +111,13 @@ pub(super) async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     hello[20..].copy_from_slice(&nonce);
     send(stream, &hello).await?;
     let mut challenge = [0; CHALLENGE];
-    stream.read_exact(&mut challenge).await?;
+    // What is no challenge may be shorter.
+    let (first, rest) = challenge.split_at_mut(1);
+    stream.read_exact(first).await.map_err(tls::explain)?;
+    if first[0] == tls::ALERT {
+        return Err(refusal("it speaks TLS only, this node without it"));
+    }
+    stream.read_exact(rest).await?;
     if challenge[..8] != MAGIC {
         return Err(refusal("it is no Wiregate, or one of another version"));
     }
@@ -136,11 +143,16 @@ pub(super) async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> io::Result<(NodeId, Seals)> {
     let mut hello = [0; HELLO];
     stream.read_exact(&mut hello).await?;
+    if hello[0] == tls::HANDSHAKE {
+        return Err(refusal("it speaks TLS only, this node without it"));
+    }
     if hello[..8] != MAGIC {
         return Err(refusal("it is no Wiregate, or one of another version"));
     }
     if hello[14..20] != own.0 {
-        return Err(refusal("it means another node"));
+        // Usual for a while where another node has come to the address of one that is gone.
+        let why = "it means another node";
+        return Err(io::Error::new(io::ErrorKind::NotFound, why));
     }
     let mut challenge = [0; CHALLENGE];
     challenge[..8].copy_from_slice(&MAGIC);
@@ -167,6 +179,7 @@ async fn send<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result
     stream.flush().await
 }
 
-fn refusal(why: &'static str) -> io::Error {
+pub(super) fn refusal(why: impl Into<String>) -> io::Error {
+    let why: String = why.into();
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }

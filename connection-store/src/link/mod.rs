@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::id::NodeId;
@@ -37,6 +37,7 @@ mod auth;
 mod line;
 mod peer;
 mod serve;
+mod tls;
 mod wire;
 
 #[cfg(test)]
@@ -124,7 +125,7 @@ struct Shared {
     node: ArcSwap<NodeId>,
     key: ClusterKey,
     clock: Arc<StoreClock>,
-    tls: Option<LinkTls>,
+    tls: ArcSwapOption<LinkTls>,
     max_order: usize,
     /// The largest body that is taken from others, whose settings may differ while they are being changed.
     largest: usize,
@@ -146,7 +147,12 @@ struct Counts {
     refused: AtomicU64,
     late: AtomicU64,
     broken: AtomicU64,
+    /// When a refusal was last said in the log, in seconds from the start.
+    said: AtomicU64,
 }
+
+/// A refusal is said so often at most, in seconds: whoever can reach the port can have one as often as it likes.
+const SAID_EVERY: u64 = 10;
 
 thread_local! {
     /// The connections that this thread has opened, by link and node.
@@ -170,7 +176,7 @@ impl LinkBus {
             node: ArcSwap::from_pointee(node),
             key,
             clock,
-            tls,
+            tls: ArcSwapOption::from_pointee(tls),
             max_order,
             largest: max_order.max(MOST_UNDER_WAY),
             connect,
@@ -234,6 +240,11 @@ impl LinkBus {
     /// that are there go on; what arrives on them is for the node that was, and finds it gone.
     pub fn rename(&self, node: NodeId) {
         self.shared.node.store(Arc::new(node));
+    }
+
+    /// From now on connections that are opened, in either direction, speak TLS so, or none. Those that are there go on.
+    pub fn set_tls(&self, tls: Option<LinkTls>) {
+        self.shared.tls.store(tls.map(Arc::new));
     }
 
     /// Whether this node has an address.
@@ -370,6 +381,16 @@ impl Shared {
 impl Counts {
     fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a refusal may be said now.
+    fn may_say(&self, start: Instant) -> bool {
+        let now = start.elapsed().as_secs() + SAID_EVERY;
+        let last = self.said.load(Ordering::Relaxed);
+        now - last >= SAID_EVERY
+            && (self.said)
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     fn late(&self) {

@@ -1,5 +1,6 @@
 //! What this process knows of another node, whichever thread asks: whether to dial it, how much is under way to it, when it was last heard.
 
+use std::io;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -25,6 +26,16 @@ pub(super) struct Peer {
     heard: AtomicU64,
     under_way: AtomicUsize,
     pause: Mutex<Option<Pause>>,
+    /// Why it could not be reached, as it was last said.
+    said: Mutex<Option<String>>,
+}
+
+/// Whether an error is one that an operator must mend, not one of a node or a network that is down.
+pub(super) fn is_telling(why: &io::Error) -> bool {
+    matches!(
+        why.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData
+    )
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +51,7 @@ impl Peer {
             heard: AtomicU64::new(0),
             under_way: AtomicUsize::new(0),
             pause: Mutex::new(None),
+            said: Mutex::new(None),
         }
     }
 
@@ -92,9 +104,19 @@ impl Peer {
         });
     }
 
+    /// Whether it was not yet said since it was last reached that it cannot be, for this reason.
+    pub(super) fn is_news(&self, why: &io::Error) -> bool {
+        let why = why.to_string();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = said.as_ref() != Some(&why);
+        *said = Some(why);
+        is_news
+    }
+
     /// It was reached.
     pub(super) fn answered(&self) {
         *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

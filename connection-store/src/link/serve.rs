@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,8 @@ use tokio_rustls::TlsAcceptor;
 use super::Shared;
 use super::ask::QUIET;
 use super::auth::{Seals, welcome};
-use super::peer::Peer;
+use super::peer::{Peer, is_telling};
+use super::tls::explain_handshake;
 use super::wire::{Incoming, Outgoing, broken};
 use crate::Inbox;
 use crate::frame::{Frames, Kind};
@@ -109,11 +111,17 @@ pub(super) async fn accept(
     let mut pause = Duration::from_millis(50);
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => {
+            Ok((socket, address)) => {
                 pause = Duration::from_millis(50);
                 shared.set_trouble(number, None);
                 let place = shared.strangers.enter();
-                let served = serve(Arc::clone(&shared), socket, place, Arc::clone(&inbox));
+                let served = serve(
+                    Arc::clone(&shared),
+                    socket,
+                    address,
+                    place,
+                    Arc::clone(&inbox),
+                );
                 match shared.tasks.spawn(served) {
                     Some(handle) => shared.strangers.name(place, handle),
                     None => return,
@@ -130,12 +138,25 @@ pub(super) async fn accept(
     }
 }
 
-async fn serve(shared: Arc<Shared>, socket: TcpStream, place: u64, inbox: Arc<dyn Inbox>) {
+async fn serve(
+    shared: Arc<Shared>,
+    socket: TcpStream,
+    address: SocketAddr,
+    place: u64,
+    inbox: Arc<dyn Inbox>,
+) {
     let place = Place(&shared.strangers, place);
     let opened = tokio::time::timeout(STRANGER_LIMIT, open(&shared, socket)).await;
     drop(place);
-    let Ok(Ok((stream, from, seals))) = opened else {
-        return shared.counts.refused();
+    let (stream, from, seals) = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(why)) => {
+            if is_telling(&why) && shared.counts.may_say(shared.start) {
+                tracing::warn!(%address, "who connected as another node was refused: {why}");
+            }
+            return shared.counts.refused();
+        }
+        Err(_) => return shared.counts.refused(),
     };
     let Some(_served) = Served::enter(&shared.served) else {
         return shared.counts.refused();
@@ -154,12 +175,12 @@ enum Stream {
 async fn open(shared: &Shared, mut socket: TcpStream) -> io::Result<(Stream, NodeId, Seals)> {
     socket.set_nodelay(true)?;
     let nonce = (shared.random)();
-    let Some(tls) = &shared.tls else {
+    let Some(tls) = shared.tls.load_full() else {
         let (from, seals) = welcome(&mut socket, &shared.key, shared.me(), nonce).await?;
         return Ok((Stream::Plain(socket), from, seals));
     };
     let acceptor = TlsAcceptor::from(Arc::clone(&tls.server));
-    let mut socket = Box::new(acceptor.accept(socket).await?);
+    let mut socket = Box::new(acceptor.accept(socket).await.map_err(explain_handshake)?);
     let (from, seals) = welcome(&mut *socket, &shared.key, shared.me(), nonce).await?;
     Ok((Stream::Tls(socket), from, seals))
 }

@@ -13,7 +13,7 @@ use connection_store::{
 use super::deploy;
 use super::deployer::Deployer;
 use super::sources::Read;
-use crate::config::{Secret, Store};
+use crate::config::Store;
 use crate::control::{Control, Settings};
 
 /// How long a call to the store may take.
@@ -69,12 +69,8 @@ async fn on_disk(folder: &Path) -> Result<(DiskDocuments, Documents), String> {
     Ok((disk, documents))
 }
 
-fn on_redis(url: &Secret) -> Result<Arc<dyn DocumentStore>, String> {
-    let url: RedisUrl = url
-        .expose()
-        .parse()
-        .map_err(|error| format!("server.store cannot be used: {error}"))?;
-    let store = RedisDocuments::connect(url, CALL);
+fn on_redis(url: &RedisUrl) -> Result<Arc<dyn DocumentStore>, String> {
+    let store = RedisDocuments::connect(url.clone(), CALL);
     let store = store.map_err(|error| format!("server.store cannot be used: {error}"))?;
     Ok(Arc::new(store))
 }

@@ -6,14 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connection_store::{
-    ClusterKey, ConnectionStore, LinkBus, LinkSettings, NodeInfo, Outbox, RedisBus,
+    ClusterKey, ConnectionStore, LinkBus, LinkSettings, LinkTls, NodeInfo, Outbox, RedisBus,
     RedisBusSettings, RedisSettings, RedisStore, RedisUrl, StoreClock, StoreError,
 };
 use gateway_core::id::NodeId;
 use gateway_core::resource::Api;
 use gateway_core::tenure::Terms;
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls::sign::SingleCertAndKey;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, ServerConfig};
 
-use crate::config::{OnStoreDown, Secret, Server};
+use crate::config::{ClusterTls, OnStoreDown, Secret, Server, clients_of};
 use crate::env;
 use crate::node::{Cluster, Life, Node, NodeInbox, Registry, Ways};
 use crate::observe::Observe;
@@ -46,20 +51,24 @@ impl LinkDoor {
     pub(super) fn serve(&self, listener: TcpListener) -> io::Result<()> {
         self.link.serve_std(listener, Arc::clone(&self.inbox) as _)
     }
+
+    /// From now on connections between this node and others are opened so.
+    pub(super) fn offer(&self, tls: Option<&ClusterTls>) -> Result<(), rustls::Error> {
+        self.link.set_tls(tls.map(link_tls).transpose()?);
+        Ok(())
+    }
 }
 
 impl Membership {
     /// Takes a first lease. `bound` is where other nodes are listened to. A sentence for the operator where that fails.
     pub(super) async fn join(
-        url: &Secret,
+        url: &RedisUrl,
         server: &Server,
         apis: &[Api],
         bound: Option<SocketAddr>,
         observe: &Arc<Observe>,
     ) -> Result<Self, String> {
         let settings = &server.cluster;
-        let url: RedisUrl = (url.expose().parse())
-            .map_err(|error| format!("server.store cannot be used: {error}"))?;
         let secret = settings.secret.as_ref().map(Secret::expose);
         let key = ClusterKey::new(secret.unwrap_or_default())
             .map_err(|error| format!("server.cluster.secret cannot be used: {error}"))?;
@@ -70,7 +79,7 @@ impl Membership {
             on_isolation: settings.on_isolation,
         };
         let store = RedisStore::connect(
-            url,
+            url.clone(),
             RedisSettings {
                 lease,
                 settled_after: lease * 3 / 2,
@@ -83,8 +92,11 @@ impl Membership {
         let clock = Arc::new(StoreClock::new(env::uptime, env::wall()));
         let inbox = Arc::new(NodeInbox::default());
         let max_order = largest_message(apis) + ORDER_OVERHEAD;
+        let tls = settings.tls.as_ref().map(link_tls).transpose();
+        let tls = tls.map_err(|error| format!("server.cluster.tls cannot be used: {error}"))?;
         let link = LinkSettings {
             max_order,
+            tls,
             ..LinkSettings::new(id, key.clone(), Arc::clone(&clock), env::random)
         };
         let link = Arc::new(LinkBus::new(link));
@@ -133,6 +145,29 @@ impl Membership {
         let link = LinkDoor { link, inbox };
         Ok(Self { node, life, link })
     }
+}
+
+/// TLS 1.3 in both directions, each end with this node's certificate and with one demanded of the other. The provider is named, not
+/// taken from the process, as on the public port.
+fn link_tls(tls: &ClusterTls) -> Result<LinkTls, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let clients = clients_of(&tls.authorities, Arc::clone(&provider))?;
+    let own = Arc::new(SingleCertAndKey::from(tls.identity.certified()));
+    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(Arc::clone(&own) as _);
+    let mut client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_root_certificates(Arc::clone(&tls.authorities))
+        .with_client_cert_resolver(own);
+    // Connections stay for long, and a session from before would get past a certificate that is demanded since.
+    server.send_tls13_tickets = 0;
+    client.resumption = Resumption::disabled();
+    Ok(LinkTls {
+        server: Arc::new(server),
+        client: Arc::new(client),
+    })
 }
 
 /// The largest message that any API takes, or what is unlimited.

@@ -209,6 +209,7 @@ impl Process {
             deployer,
             control,
             tls,
+            link: shared.link.clone(),
             read,
         };
         Ok(Self {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use gateway_core::control::Account;
 
 use super::deployer::Deployer;
+use super::membership::LinkDoor;
 use super::sources::{Read, Sources};
-use crate::config::{Config, ConfigErrors, Loaded};
+use crate::config::{ClusterTls, Config, ConfigErrors, Loaded};
 use crate::control::Control;
 use crate::listen::TlsOffer;
 
@@ -20,6 +21,8 @@ pub(super) struct Reloader {
     pub(super) deployer: Arc<Deployer>,
     pub(super) control: Arc<Control>,
     pub(super) tls: Arc<TlsOffer>,
+    /// Where there are other nodes.
+    pub(super) link: Option<LinkDoor>,
     /// What is in force.
     pub(super) read: Read,
 }
@@ -34,11 +37,16 @@ impl Reloader {
                     self.tls.set(loaded.config.server.tls.as_ref());
                     tracing::info!("new connections get the new server.tls");
                 }
+                self.offer_to_nodes(loaded.config.server.cluster.tls.as_ref());
                 let mut kept = self.keep_settings(loaded.config.clone());
                 kept.server.tls.clone_from(&loaded.config.server.tls);
+                kept.server
+                    .cluster
+                    .tls
+                    .clone_from(&loaded.config.server.cluster.tls);
                 if kept != loaded.config {
                     tracing::warn!(
-                        "changes of server and lambda settings, server.tls apart, take effect at the next start"
+                        "changes of server and lambda settings, server.tls and server.cluster.tls apart, take effect at the next start"
                     );
                 }
                 tracing::info!(apis = loaded.config.apis.len(), "reloaded, because {why}");
@@ -51,6 +59,23 @@ impl Reloader {
             Err(errors) => {
                 tracing::error!("the new configuration is refused, the old one stays:\n{errors}");
             }
+        }
+    }
+
+    fn offer_to_nodes(&self, tls: Option<&ClusterTls>) {
+        let server = &self.read.loaded.config.server;
+        let Some(link) = self
+            .link
+            .as_ref()
+            .filter(|_| tls != server.cluster.tls.as_ref())
+        else {
+            return;
+        };
+        match link.offer(tls) {
+            Ok(()) => {
+                tracing::info!("new connections between nodes get the new server.cluster.tls");
+            }
+            Err(error) => tracing::error!("server.cluster.tls cannot be used: {error}"),
         }
     }
 

@@ -112,9 +112,10 @@ impl Read {
 
     /// The files whose change is worth a look, apart from `wiregate.yaml`.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        let tls = self.loaded.config.server.tls.as_ref();
-        let pem = tls.map(|tls| tls.files.as_slice()).unwrap_or_default();
-        pem.iter()
-            .chain(self.templates.iter().flat_map(|template| &template.files))
+        let server = &self.loaded.config.server;
+        let public = server.tls.as_ref().map(|tls| tls.files.as_slice());
+        let nodes = server.cluster.tls.as_ref().map(|tls| tls.files.as_slice());
+        let pem = public.into_iter().chain(nodes).flatten();
+        pem.chain(self.templates.iter().flat_map(|template| &template.files))
     }
 }

@@ -1,9 +1,11 @@
 //! Reads `server.cluster`: what several nodes agree on.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use gateway_core::tenure::OnIsolation;
 
+use super::cluster_tls::{self, ClusterTls};
 use super::reader::Cursor;
 use super::scalar;
 use super::secret::Secret;
@@ -16,6 +18,8 @@ pub struct Cluster {
     pub secret: Option<Secret>,
     /// Where other nodes reach `server.nodeListen`, where that is not its own address.
     pub advertise: Option<String>,
+    /// What nodes show each other; `None` where they speak without TLS.
+    pub tls: Option<ClusterTls>,
     /// How long a node that is not heard counts as alive.
     pub lease: Duration,
     /// What a node does that the store cannot hear and that has no link to others.
@@ -30,13 +34,20 @@ pub struct Cluster {
 const SHORTEST_SECRET: usize = 32;
 const LEASES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(10));
 
-/// The section; `None` where a mistake was reported.
-pub(super) fn read(cursor: &Cursor<'_>) -> Option<Cluster> {
+/// The section; `None` where a mistake was reported. `node` is what `server.nodeListen` says.
+pub(super) fn read(cursor: &Cursor<'_>, node: Option<SocketAddr>) -> Option<Cluster> {
     let mut fields = cursor.fields()?;
     let secret_at = fields.take("secret");
     let secret = secret_at.as_ref().map(secret);
     let advertise_at = fields.take("advertise");
     let advertise = advertise_at.as_ref().map(advertised);
+    let host = match (&advertise, node) {
+        (Some(Some(advertise)), _) => host_of(advertise).map(str::to_owned),
+        (None, Some(node)) if !node.ip().is_unspecified() => Some(node.ip().to_string()),
+        _ => None,
+    };
+    let tls_at = fields.take("tls");
+    let tls = (tls_at.as_ref()).map(|at| cluster_tls::read(at, host.as_deref()));
     let lease = fields.read("lease", lease);
     let on_isolation = fields.read("onIsolation", |cursor| {
         cursor.one_of(&[("hold", OnIsolation::Hold), ("close", OnIsolation::Close)])
@@ -47,6 +58,7 @@ pub(super) fn read(cursor: &Cursor<'_>) -> Option<Cluster> {
     Some(Cluster {
         secret: secret.map_or(Some(None), |read| read.map(Some))?,
         advertise: advertise.map_or(Some(None), |read| read.map(Some))?,
+        tls: tls.map_or(Some(None), |read| read.map(Some))?,
         lease: lease?,
         on_isolation: on_isolation?,
         outbox_rate: outbox_rate?,
@@ -76,6 +88,12 @@ fn advertised(cursor: &Cursor<'_>) -> Option<String> {
         return None;
     }
     Some(authority)
+}
+
+/// Without the port, and an IPv6 address without its brackets.
+fn host_of(authority: &str) -> Option<&str> {
+    let (host, _) = authority.rsplit_once(':')?;
+    Some(host.trim_start_matches('[').trim_end_matches(']'))
 }
 
 fn lease(cursor: &Cursor<'_>) -> Option<Duration> {

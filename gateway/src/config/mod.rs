@@ -5,6 +5,7 @@
 
 mod api;
 mod cluster;
+mod cluster_tls;
 mod decoration;
 mod diagnostic;
 mod domains;
@@ -41,6 +42,7 @@ use self::server::Stages;
 use self::yaml::Node;
 
 pub use self::cluster::Cluster;
+pub use self::cluster_tls::{ClusterTls, clients_of};
 pub use self::diagnostic::{ConfigErrors, Diagnostic, Origin, Position};
 pub use self::effective::render_effective;
 pub use self::layers::{Origins, Overrides};

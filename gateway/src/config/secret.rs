@@ -6,7 +6,7 @@ pub use gateway_core::auth::Secret;
 pub(super) fn is_secret_key(key: &str) -> bool {
     matches!(
         key,
-        "secretAccessKey" | "sessionToken" | "tokens" | "headers" | "cert" | "key"
+        "secretAccessKey" | "sessionToken" | "tokens" | "headers" | "cert" | "key" | "ca"
     )
 }
 

@@ -7,7 +7,6 @@ use connection_store::RedisUrl;
 
 use super::net::IpNet;
 use super::reader::{Cursor, Fields};
-use super::secret::Secret;
 use super::settings::{AccessLog, Log, LogFormat, OnStoreDown, Server, Store};
 use super::yaml::Tree;
 use super::{cluster, domains, scalar, secrets, tls};
@@ -66,7 +65,9 @@ fn read_fields(fields: &mut Fields<'_>, apis: &Stages) -> Option<Server> {
         );
     }
     let cluster_at = fields.take("cluster");
-    let cluster = cluster_at.as_ref().and_then(cluster::read);
+    let cluster = cluster_at
+        .as_ref()
+        .and_then(|at| cluster::read(at, node_address));
     match (&store, &store_at) {
         (Some(Store::Memory), _) => {
             if let Some(cursor) = &node {
@@ -198,11 +199,13 @@ fn store(cursor: &Cursor<'_>) -> Option<Store> {
         );
         return None;
     }
-    if let Err(error) = text.parse::<RedisUrl>() {
-        cursor.mistake(error.to_string());
-        return None;
+    match text.parse::<RedisUrl>() {
+        Ok(url) => Some(Store::Redis(Box::new(url))),
+        Err(error) => {
+            cursor.mistake(error.to_string());
+            None
+        }
     }
-    Some(Store::Redis(Secret::new(text)))
 }
 
 fn is_redis_url(text: &str) -> bool {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use connection_store::RedisUrl;
 use gateway_core::resource::Api;
 
 use super::cluster::Cluster;
@@ -124,8 +125,8 @@ pub struct Credential {
 pub enum Store {
     /// In this process.
     Memory,
-    /// In Redis at this URL, which may hold a password.
-    Redis(Secret),
+    /// In Redis at this URL.
+    Redis(Box<RedisUrl>),
 }
 
 /// What a `$connect` gets while the store is away.

@@ -1,4 +1,4 @@
-//! Reads `server.tls`: certificate and key, from files or from the settings themselves. No mistake reported here shows
+//! Reads `server.tls`, and what `server.cluster.tls` shares with it: certificate and key, from files or from the settings themselves. No mistake reported here shows
 //! what was written: a key may stand where a path should.
 
 use std::fmt;
@@ -36,6 +36,11 @@ impl Identity {
     pub fn certified(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0)
     }
+
+    /// The certificate itself, before those that vouch for it.
+    pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.0.cert
+    }
 }
 
 impl fmt::Debug for Identity {
@@ -55,30 +60,44 @@ impl PartialEq for Identity {
 /// The section; `None` where a mistake was reported.
 pub(super) fn read(cursor: &Cursor<'_>) -> Option<Tls> {
     let mut fields = cursor.fields()?;
-    let cert_at = fields.required("cert");
-    let key_at = fields.required("key");
+    let (cert_at, key_at) = (fields.required("cert"), fields.required("key"));
     let required = match fields.take("required") {
         Some(cursor) => cursor.boolean(),
         None => Some(false),
     };
     fields.finish();
     let mut files = Vec::new();
-    // Both are looked at before either is given up, so that all mistakes come at once.
-    let chain = cert_at.as_ref().and_then(|at| {
-        let text = pem_text(at, &mut files, |_| {})?;
-        certificates(at, &text)
-    });
-    let key_at = key_at?;
-    let key = pem_text(&key_at, &mut files, |path| {
-        key_at.warn(format!("every user of this machine may read {path}"));
-    })
-    .and_then(|text| private_key(&key_at, &text));
-    let identity = pair(&key_at, chain?, key?)?;
+    let identity = identity(cert_at.as_ref(), key_at.as_ref(), &mut files)?;
     Some(Tls {
         identity,
         required: required?,
         files,
     })
+}
+
+/// A certificate and its key; `files` learns where they were read from.
+pub(super) fn identity(
+    cert_at: Option<&Cursor<'_>>,
+    key_at: Option<&Cursor<'_>>,
+    files: &mut Vec<PathBuf>,
+) -> Option<Identity> {
+    // Both are looked at before either is given up, so that all mistakes come at once.
+    let chain = cert_at.and_then(|at| certificates(at, files));
+    let key_at = key_at?;
+    let key = pem_text(key_at, files, |path| {
+        key_at.warn(format!("every user of this machine may read {path}"));
+    })
+    .and_then(|text| private_key(key_at, &text));
+    pair(key_at, chain?, key?)
+}
+
+/// One certificate or more.
+pub(super) fn certificates(
+    cursor: &Cursor<'_>,
+    files: &mut Vec<PathBuf>,
+) -> Option<Vec<CertificateDer<'static>>> {
+    let text = pem_text(cursor, files, |_| {})?;
+    read_certificates(cursor, &text)
 }
 
 /// PEM text from the settings or from the file that they name; `open` is told of a file that everyone may read.
@@ -120,7 +139,7 @@ fn pem_text(
     Some(contents.text)
 }
 
-fn certificates(cursor: &Cursor<'_>, text: &str) -> Option<Vec<CertificateDer<'static>>> {
+fn read_certificates(cursor: &Cursor<'_>, text: &str) -> Option<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     match found {
         Ok(chain) if !chain.is_empty() => return Some(chain),

@@ -10,6 +10,7 @@ mod pause;
 mod push;
 mod redis;
 mod rolling;
+mod tls;
 mod world;
 
 use std::collections::{BTreeSet, HashMap};

@@ -10,9 +10,10 @@ use gateway_core::id::NodeId;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::contract::bus::{self, Road, Start};
+use crate::contract::bus::{self, Counter, Road, Start};
 use bytes::Bytes;
 
+mod certificates;
 mod ill_will;
 mod trouble;
 
@@ -63,23 +64,6 @@ fn random() -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     bytes
-}
-
-/// Counts what it hears and answers nothing to `silence`.
-#[derive(Debug, Default)]
-struct Counter(AtomicUsize);
-
-impl Counter {
-    fn heard(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Inbox for Counter {
-    fn receive(&self, _: NodeId, order: Bytes) -> Option<Bytes> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        (order != "silence").then(|| Bytes::from_static(b"done"))
-    }
 }
 
 fn settings(node: NodeId) -> LinkSettings {

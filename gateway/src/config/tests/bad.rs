@@ -398,7 +398,7 @@ fn server_options() {
             "2:55: a lease lasts from 1s to 10m",
             "2:75: expected one of hold, close, found 'wait'",
             "2:93: expected a whole number of at least 1, found '0'",
-            "2:96: unknown key 'x'; the keys here are: secret, advertise, lease, onIsolation, outboxRate and outboxMaxAge",
+            "2:96: unknown key 'x'; the keys here are: secret, advertise, tls, lease, onIsolation, outboxRate and outboxMaxAge",
         ],
     );
     let secret = "cluster: { secret: 0123456789abcdef0123456789abcdef }";

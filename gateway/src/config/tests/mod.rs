@@ -1,6 +1,7 @@
 //! What loads, what does not, and what is said about it.
 
 mod bad;
+mod certificates;
 mod forms;
 mod fuzz;
 mod layering;
