@@ -1,6 +1,7 @@
 //! Requests and their answers, in tables.
 
 mod exports;
+mod invariants;
 mod patches;
 mod refusals;
 mod walk;
