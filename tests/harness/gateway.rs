@@ -40,6 +40,7 @@ pub struct GatewayCommand {
     listen: String,
     management_listen: String,
     open_files: Option<u32>,
+    data_dir: Option<PathBuf>,
 }
 
 impl GatewayCommand {
@@ -54,6 +55,7 @@ impl GatewayCommand {
             listen: "127.0.0.1:0".to_owned(),
             management_listen: "127.0.0.1:0".to_owned(),
             open_files: None,
+            data_dir: None,
         }
     }
 
@@ -82,6 +84,13 @@ impl GatewayCommand {
     #[must_use]
     pub fn management_listen(mut self, address: &str) -> Self {
         address.clone_into(&mut self.management_listen);
+        self
+    }
+
+    /// Keeps its data there, where another one may find them, instead of in a directory that ends with it.
+    #[must_use]
+    pub fn data_dir(mut self, folder: &Path) -> Self {
+        self.data_dir = Some(folder.to_owned());
         self
     }
 
@@ -186,7 +195,9 @@ impl GatewayCommand {
         command.arg("serve").arg("--config").arg(config);
         command.args(["--listen", &self.listen]);
         command.args(["--management-listen", &self.management_listen]);
-        command.arg("--data-dir").arg(directory.join("data"));
+        let own = directory.join("data");
+        let data_dir = self.data_dir.as_deref().unwrap_or(&own);
+        command.arg("--data-dir").arg(data_dir);
         command.args(&self.args);
         command.current_dir(directory);
         for (name, _) in std::env::vars() {

@@ -22,6 +22,7 @@ mod close;
 mod cluster;
 mod config;
 mod connect;
+mod control;
 mod events;
 mod example;
 mod handshake;
