@@ -4,6 +4,7 @@
 mod closed;
 mod durable;
 mod file;
+mod sdk;
 mod signature;
 
 use std::net::SocketAddr;
