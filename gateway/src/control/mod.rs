@@ -25,8 +25,9 @@ use crate::respond;
 
 /// How often the store is asked for what other nodes changed.
 const LOOK: Duration = Duration::from_millis(400);
-/// Changes of others that one change may meet before it is given up.
-const ATTEMPTS: usize = 16;
+/// How long one change may meet changes of others before it is given up. Not a count: while another node is told a lot, that one
+/// is always a step ahead, and few clients come again by themselves.
+const PATIENCE_MILLIS: u64 = 10_000;
 
 /// Everything at once, as it is stored: what `wiregate export` reads.
 pub const ACCOUNT: &str = "/wiregate/account";
@@ -143,7 +144,7 @@ impl Control {
                 .map_err(Refused::Rule)
         } else {
             let this = Arc::clone(self);
-            let change = tokio::spawn(async move { this.change(&request).await });
+            let change = env::spawn(async move { this.change(&request).await });
             change.await.unwrap_or_else(|error| {
                 let why = StoreError::Unavailable(format!("the change ended: {error}"));
                 Err(Refused::Store(why.into()))
@@ -182,7 +183,8 @@ impl Control {
 
     async fn change(&self, request: &ControlRequest) -> Result<Answer, Refused> {
         let mut held = self.held.lock().await;
-        for _ in 0..ATTEMPTS {
+        let end = env::now() + PATIENCE_MILLIS;
+        while env::now() < end {
             let before = self.account();
             let mut after = (*before).clone();
             let answer = self.run(&mut after, request).map_err(Refused::Rule)?;

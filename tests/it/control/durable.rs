@@ -243,7 +243,7 @@ async fn a_second_gateway_on_one_data_dir_is_turned_away_and_told_why() {
 }
 
 /// Asks for APIs and hangs up, sooner or later, without an answer.
-async fn hang_up(at: SocketAddr, times: u64) {
+pub(super) async fn hang_up(at: SocketAddr, times: u64) {
     for number in 0..times {
         let mut line = Line::to(at).await.expect("the gateway listens");
         let api = json!({"name": format!("nobody waits {number}"), "protocolType": "HTTP"});

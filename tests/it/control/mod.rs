@@ -4,6 +4,7 @@
 mod closed;
 mod durable;
 mod file;
+mod nodes;
 mod sdk;
 mod signature;
 
