@@ -177,7 +177,9 @@ async fn what_was_answered_survives_every_kill_and_nothing_is_there_by_half() {
     for round in 0..ROUNDS {
         let mut gateway = start(folder.path()).await;
         let found = items(gateway.management(), "/v2/apis").await;
-        writers.iter_mut().for_each(|writer| writer.check(&found));
+        for writer in &mut writers {
+            writer.check(&found);
+        }
         let at = gateway.management();
         let kill = async {
             // Somewhere in the middle of something, elsewhere in each round.
@@ -192,7 +194,9 @@ async fn what_was_answered_survives_every_kill_and_nothing_is_there_by_half() {
     }
     let gateway = start(folder.path()).await;
     let found = items(gateway.management(), "/v2/apis").await;
-    writers.iter_mut().for_each(|writer| writer.check(&found));
+    for writer in &mut writers {
+        writer.check(&found);
+    }
     let changes: u64 = writers.iter().map(|writer| writer.count).sum();
     assert!(
         changes > ROUNDS * 10,
