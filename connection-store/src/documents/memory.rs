@@ -1,5 +1,6 @@
 //! Documents in memory: what Redis promises, for nodes that live in one process.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -9,7 +10,10 @@ use super::{Change, Committed, DocumentError, DocumentStore, Documents};
 
 /// A store that all who hold it share, and that ends with them.
 #[derive(Debug, Default)]
-pub struct MemoryDocuments(Mutex<Ledger>);
+pub struct MemoryDocuments {
+    ledger: Mutex<Ledger>,
+    era: AtomicU64,
+}
 
 impl MemoryDocuments {
     /// An empty one.
@@ -20,6 +24,7 @@ impl MemoryDocuments {
     /// Loses everything, as a store that is restarted without its data.
     pub fn flush(&self) {
         *self.lock() = Ledger::default();
+        self.era.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Forgets what came since a whole copy was read, as a store whose replica takes over without the last writes.
@@ -28,7 +33,7 @@ impl MemoryDocuments {
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -36,6 +41,10 @@ impl MemoryDocuments {
 impl DocumentStore for MemoryDocuments {
     async fn changes_after(&self, revision: u64) -> Result<Documents, DocumentError> {
         Ok(self.lock().changes_after(revision))
+    }
+
+    async fn era(&self) -> Result<String, DocumentError> {
+        Ok(self.era.load(Ordering::Relaxed).to_string())
     }
 
     async fn commit(
@@ -56,6 +65,7 @@ impl DocumentStore for MemoryDocuments {
         let below = ledger.is_below(documents)?;
         if below {
             ledger.replace(documents);
+            self.era.fetch_add(1, Ordering::Relaxed);
         }
         Ok(below)
     }

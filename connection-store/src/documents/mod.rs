@@ -76,6 +76,13 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync + 'static {
     /// state at one moment. Empty, with the store's revision, where that is not higher.
     async fn changes_after(&self, revision: u64) -> Result<Documents, DocumentError>;
 
+    /// Names the past that the revisions count: another text than before means that data were lost or restored meanwhile, so that
+    /// what a reader knows may never have been, or not be any more. Such a reader reads all, puts what it alone knows beside it, and
+    /// publishes that. Empty in a store that nobody else can change.
+    async fn era(&self) -> Result<String, DocumentError> {
+        Ok(String::new())
+    }
+
     /// Makes all of the changes or none, in one step, if the store's revision is the expected one. Afterwards it is one
     /// higher, and each changed key carries it. To delete a key that is not there is a change like others. At least one
     /// change and at most [`MOST_CHANGES`], no key twice, at most [`LARGEST_COMMIT`] in all.

@@ -322,6 +322,14 @@ impl DocumentStore for RedisDocuments {
         Err(StoreError::Unavailable(why.to_owned()).into())
     }
 
+    async fn era(&self) -> Result<String, DocumentError> {
+        let mut command = redis::cmd("GET");
+        command.arg(keys::ERA);
+        let answer = self.redis.call(&command).await?;
+        let era: Option<String> = self.redis.read(answer)?;
+        Ok(era.unwrap_or_default())
+    }
+
     async fn commit(
         &self,
         expected_revision: u64,

@@ -111,7 +111,7 @@ impl Control {
                 held.keep_on(disk);
             }
             control.catch_up(&mut held).await?;
-            control.account.store(Arc::new(held.account()));
+            control.serve(held.account());
         }
         Ok(control)
     }
@@ -232,18 +232,16 @@ impl Control {
         answer(account, &request, &mut context)
     }
 
-    /// Takes over what others committed; publishes what this node has where the store lost it.
+    /// Takes over what others committed. Where the store lost data, or has others than before, what this node alone knows is
+    /// published again.
     async fn catch_up(&self, held: &mut Held) -> Result<(), DocumentError> {
+        let era = self.store.era().await?;
+        if held.era() != era {
+            return self.begin_anew(held, era).await;
+        }
         let news = self.store.changes_after(held.revision()).await?;
         if news.revision < held.revision() {
-            let restored = self.store.restore(&held.documents()).await?;
-            if restored {
-                tracing::warn!(
-                    revision = held.revision(),
-                    "the store had lost what configures the APIs: published again"
-                );
-            }
-            return Ok(());
+            return self.begin_anew(held, era).await;
         }
         if news.revision == held.revision() {
             return Ok(());
@@ -260,6 +258,30 @@ impl Control {
         // A name that a file uses too is the file's.
         account.place(&self.account().of_files());
         held.adopt(news).await;
+        self.serve(account);
+        Ok(())
+    }
+
+    /// Reads everything, since what was read before is of another past.
+    async fn begin_anew(&self, held: &mut Held, era: String) -> Result<(), DocumentError> {
+        let all = self.store.changes_after(0).await?;
+        match held.beside(&all) {
+            None => held.begin(all, era).await,
+            Some(merged) => {
+                if !self.store.restore(&merged).await? {
+                    // Another node was faster; the next look finds out with what.
+                    return Ok(());
+                }
+                tracing::warn!(
+                    revision = merged.revision,
+                    "the store had lost what configures the APIs, or a part: published again"
+                );
+                let era = self.store.era().await?;
+                held.begin(merged, era).await;
+            }
+        }
+        let mut account = held.account();
+        account.place(&self.account().of_files());
         self.serve(account);
         Ok(())
     }

@@ -107,6 +107,19 @@ impl DiskDocuments {
         Ok(true)
     }
 
+    /// Takes a whole copy in the place of everything, whatever its revision: the store that all share has another past than
+    /// this.
+    pub fn replace(&mut self, documents: &Documents) -> Result<(), DocumentError> {
+        documents.check(0)?;
+        let mut copy = documents.clone();
+        copy.sort();
+        if self.ledger.changes_after(0) != copy {
+            self.journal.rewrite(&line::pack(0, &copy))?;
+            self.ledger.replace(&copy);
+        }
+        Ok(())
+    }
+
     fn write(&mut self, documents: &Documents) -> Result<(), DiskError> {
         if !self.journal.is_sound() {
             self.rewrite()?;
