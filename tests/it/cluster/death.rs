@@ -200,7 +200,9 @@ async fn a_node_killed_during_connect_leaves_no_accepted_connection_without_its_
         write(id, Event::Opened);
         write(id, Event::Dropped);
     }
-    refused.iter().for_each(|id| write(id, Event::TurnedAway));
+    for id in &refused {
+        write(id, Event::TurnedAway);
+    }
     // A handshake that its node did not live to finish is told, too: its backend may have let it in, or never heard of it.
     let told = cluster.told();
     assert!(told.is_disjoint(&refused), "refused and told");

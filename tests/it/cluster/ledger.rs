@@ -172,7 +172,7 @@ impl Ledger {
             .unwrap_or_else(Instant::now);
         let mut lines = Lines {
             began,
-            lines: Vec::new(),
+            written: Vec::new(),
             judged: BTreeMap::new(),
             messages: HashMap::new(),
         };
@@ -198,7 +198,7 @@ impl Ledger {
         }
         // Whoever asks has waited for what was on its way.
         lines.add(Instant::now() + TRANSIT, ledger::Event::Quiet);
-        lines.lines
+        lines.written
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
@@ -209,7 +209,7 @@ impl Ledger {
 /// The same in the checker's words, in which a client's name is its connection's id.
 struct Lines<'a> {
     began: Instant,
-    lines: Vec<ledger::Entry>,
+    written: Vec<ledger::Entry>,
     /// Whose handshakes were accepted, or refused, as their clients say.
     judged: BTreeMap<&'a str, bool>,
     /// The numbers of a client's messages, by their texts.
@@ -219,7 +219,7 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn add(&mut self, at: Instant, event: ledger::Event) {
         let at = at.saturating_duration_since(self.began).as_millis() as u64;
-        self.lines.push(ledger::Entry { at, event });
+        self.written.push(ledger::Entry { at, event });
     }
 
     fn of_clients(&mut self, entries: &'a [Entry]) {

@@ -32,7 +32,7 @@ pub async fn leave(node: &Node, cluster: &Cluster, untold: &[Owed]) -> Result<us
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -50,8 +50,9 @@ mod tests {
 
     const ME: NodeId = NodeId([7; 6]);
 
+    /// Roads on which nobody answers.
     #[derive(Debug)]
-    struct Silence;
+    pub(in crate::node::cluster) struct Silence;
 
     #[async_trait]
     impl NodeBus for Silence {

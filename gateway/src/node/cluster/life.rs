@@ -125,7 +125,7 @@ impl Life {
                 if cluster.store_is_up() {
                     tokio::time::sleep(Duration::from_millis(terms.lease / 10)).await;
                 }
-                terms.linked && is_heard(cluster, terms).await
+                terms.linked && is_answered(cluster, None, terms).await
             });
             tokio::select! {
                 biased;
@@ -190,6 +190,13 @@ impl Life {
             }
             Err(error) => {
                 tracing::debug!("the nodes cannot be listed: {error}");
+                // What the store said of their leases grows old; they must not become strangers.
+                if self.terms.linked {
+                    let (node, terms) = (Arc::clone(&self.node), self.terms);
+                    env::spawn(async move {
+                        is_answered(others_of(&node), Some(me), terms).await;
+                    });
+                }
             }
         }
         match backlog {
@@ -387,13 +394,13 @@ fn others_of(node: &Node) -> &Cluster {
     cluster.expect("only a node among others has a lease")
 }
 
-/// Whether any other node answers.
-async fn is_heard(cluster: &Cluster, terms: Terms) -> bool {
+/// Whether any other node answers when it is asked about a node, or whether this one may act.
+async fn is_answered(cluster: &Cluster, about: Option<NodeId>, terms: Terms) -> bool {
     let limit = Duration::from_millis(terms.lease / 10);
     let peers = cluster.peers();
     let questions = peers
         .iter()
         .take(WITNESSES)
-        .map(|peer| cluster.probe(peer, None, limit));
+        .map(|peer| cluster.probe(peer, about, limit));
     join_all(questions).await.iter().any(Option::is_some)
 }

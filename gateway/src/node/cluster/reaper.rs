@@ -86,3 +86,55 @@ async fn may_be_heard(cluster: &Cluster, me: NodeId, lost: NodeId, terms: Terms)
     });
     join_all(questions).await.contains(&true)
 }
+
+#[cfg(test)]
+mod tests {
+    use connection_store::{ConnectionStore, MemoryStore, Outbox, StoreClock};
+    use gateway_core::tenure::OnIsolation;
+
+    use super::*;
+    use crate::env;
+    use crate::node::cluster::farewell::tests::Silence;
+
+    const ME: NodeId = NodeId([1; 6]);
+    const LOST: NodeId = NodeId([2; 6]);
+    const OTHER: NodeId = NodeId([3; 6]);
+
+    /// Whether a node that is long silent may be heard by another one that does not answer and renewed its lease so long ago.
+    async fn check(other_silent_for: u64) -> bool {
+        let terms = Terms {
+            lease: 1000,
+            linked: true,
+            on_isolation: OnIsolation::Hold,
+        };
+        let second = Duration::from_secs(1);
+        let store = Arc::new(MemoryStore::new(second, second * 2, 0));
+        let cluster = Cluster::new(
+            Arc::clone(&store) as Arc<dyn ConnectionStore>,
+            store as Arc<dyn Outbox>,
+            Arc::new(Silence),
+            Arc::new(StoreClock::new(|| 0, 0)),
+        );
+        cluster
+            .lease
+            .store(terms.lease, std::sync::atomic::Ordering::Relaxed);
+        let entry = |id, silent_for| NodeEntry {
+            id,
+            info: None,
+            silent_for,
+            connections: 0,
+        };
+        let nodes = [entry(LOST, 5000), entry(OTHER, other_silent_for)];
+        cluster.met(ME, &nodes, env::uptime());
+        may_be_heard(&cluster, ME, LOST, terms).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_be_asked_may_have_heard_a_node_until_two_leases_are_over() {
+        env::uptime();
+        tokio::time::advance(Duration::from_mins(1)).await;
+        assert!(check(300).await);
+        assert!(check(1999).await);
+        assert!(!check(2000).await);
+    }
+}
