@@ -29,6 +29,9 @@ const LIMIT: Duration = Duration::from_millis(500);
 /// How old the data are before an unknown node is called absent.
 const SETTLED: Duration = Duration::from_secs(4);
 
+/// How long nobody answers while a replica takes over, in milliseconds: no node misses it, as it renews more often.
+const TAKE_OVER: u64 = 900;
+
 type Done = Box<dyn Any + Send>;
 type Doing = Pin<Box<dyn Future<Output = Done> + Send>>;
 /// A question is what to do with the store.
@@ -43,6 +46,10 @@ pub(crate) async fn host(world: Arc<World>) -> turmoil::Result {
     letters::serve(PORT, move |question: Question| {
         let (world, store, dice) = (Arc::clone(&world), Arc::clone(&store), Arc::clone(&dice));
         async move {
+            // Its connections broke, and nobody has taken over yet.
+            if world.now() < world.lock().taken_over {
+                return None;
+            }
             let mood = loop {
                 let mood = world.lock().store_mood;
                 if !mood.paused {
@@ -93,6 +100,7 @@ async fn lose_data(world: Arc<World>, store: Arc<MemoryStore>) {
                 if let Some(replica) = replicas.get(back) {
                     store.roll_back(replica.clone());
                 }
+                world.lock().taken_over = world.now() + TAKE_OVER;
                 replicas.drain(..back.min(replicas.len()));
             }
         }

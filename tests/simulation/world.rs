@@ -64,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) store_mood: Mood,
     pub(crate) backend_mood: Mood,
     pub(crate) loss: Option<Loss>,
+    /// When a replica has taken over.
+    pub(crate) taken_over: u64,
     pub(crate) generations: u64,
 }
 

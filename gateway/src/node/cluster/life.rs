@@ -165,6 +165,8 @@ impl Life {
         if let Some(since) = self.away_since.take() {
             let away_ms = now.saturating_sub(since);
             tracing::info!(away_ms, "the store is back");
+            // It may be another one, which missed the last coming and the last going: the right count, and the wrong list.
+            self.node.registry.doubt();
         }
         // At once: the rest may take a slow store longer than this node may act without it.
         self.judge();
