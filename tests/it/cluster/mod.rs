@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use harness::{
-    Backend, Client, Closed, GatewayCommand, Handshake, HttpAnswer, Nodes, Opened, Redis, within,
+    Backend, Client, Closed, GatewayCommand, Handshake, HttpAnswer, Nodes, Opened, Redis, Request,
+    within,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -261,8 +262,15 @@ pub(super) async fn all_are_told(cluster: &Cluster, expected: &BTreeSet<String>)
     .await;
 }
 
-/// Nothing waits in the outbox, and nothing is owed.
+/// Nobody is left but these nodes, nothing waits in the outbox, and nothing is owed.
 pub(super) async fn settled(cluster: &Cluster, nodes: &[usize]) {
+    let ask = cluster.nodes[nodes[0]].management();
+    within(SETTLED, "the lost nodes are buried", async || {
+        let list = Request::get(ask, "/wiregate/nodes").send().await.json();
+        let named = list["items"].as_array().map(Vec::len);
+        (named == Some(nodes.len())).then_some(())
+    })
+    .await;
     // The metric is as old as the last renewal.
     tokio::time::sleep(Duration::from_secs(1)).await;
     within(SETTLED, "nothing is owed", async || {
