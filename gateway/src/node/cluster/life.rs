@@ -286,17 +286,20 @@ impl Life {
     /// Lets the node act, or stops it, as its tenure says.
     fn judge(&mut self) {
         let standing = self.tenure.standing(env::uptime());
+        let lapsed = !self.node.is_acting();
         self.node.may_act_until(self.tenure.acts_until());
+        // A process that was stopped may never have been seen suspended: connections that looked in between wait all the same,
+        // and one whose queue is full is woken by nothing else.
+        if lapsed && standing == Standing::Acting {
+            for live in self.node.sessions.all() {
+                live.outlet.wake();
+            }
+        }
         if std::mem::replace(&mut self.standing, standing) == standing {
             return;
         }
         match standing {
-            Standing::Acting => {
-                tracing::info!("this node acts");
-                for live in self.node.sessions.all() {
-                    live.outlet.wake();
-                }
-            }
+            Standing::Acting => tracing::info!("this node acts"),
             Standing::Suspended => tracing::error!(
                 "this node cannot tell whether the others believe it dead: frames of clients wait until it can"
             ),
