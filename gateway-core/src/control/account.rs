@@ -37,6 +37,9 @@ pub struct ApiDocuments {
     /// The stages, by name.
     #[serde(default)]
     pub stages: BTreeMap<String, Document>,
+    /// When it was created, in milliseconds of the epoch; documents show whole seconds.
+    #[serde(default)]
+    pub born: u64,
     /// The file that it comes from, where it is no child of the control plane: such an API refuses changes.
     #[serde(skip)]
     pub origin: Option<Arc<str>>,
@@ -77,6 +80,9 @@ pub struct Deployment {
     pub api: Document,
     /// The rest at that moment.
     pub configuration: Arc<Configuration>,
+    /// Counts the deployments of its API.
+    #[serde(default)]
+    pub number: u64,
 }
 
 /// A custom domain name with its mappings.
@@ -109,9 +115,13 @@ impl Account {
             .map(|(name, domain)| (name.as_str(), domain))
     }
 
-    /// When an API was created, as its document says it.
-    pub fn created_date(&self, api_id: &str) -> Option<&str> {
-        text(&self.apis.get(api_id)?.api, "createdDate")
+    /// Orders APIs: those of files come first, then the older ones.
+    pub fn age(&self, api_id: &str) -> (bool, u64) {
+        let api = self.apis.get(api_id);
+        (
+            api.is_none_or(|api| api.origin.is_none()),
+            api.map_or(u64::MAX, |api| api.born),
+        )
     }
 
     /// Adds or replaces an API that a file describes.

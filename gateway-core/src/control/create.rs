@@ -30,6 +30,7 @@ impl Account {
             configuration: Arc::new(Configuration::default()),
             deployments: BTreeMap::new(),
             stages: BTreeMap::new(),
+            born: context.now_millis,
             origin: None,
         };
         self.apis.insert(id.clone(), Arc::new(api));

@@ -14,6 +14,8 @@ use crate::resource::ProtocolType;
 pub struct Context<'a> {
     /// The time as documents write it, such as `2026-04-06T23:38:08Z`.
     pub now: String,
+    /// The same in milliseconds of the epoch.
+    pub now_millis: u64,
     /// Region of ARNs.
     pub region: &'a str,
     /// Account of ARNs, twelve digits.

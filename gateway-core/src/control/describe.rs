@@ -95,6 +95,7 @@ pub fn describe(api: &Api, origin: &str, created: &str) -> ApiDocuments {
         })),
         api: document.clone(),
         configuration: Arc::clone(&configuration),
+        number: 0,
     };
     let stages = api.stages.iter().map(|each| {
         let mut document = stage(each, created);
@@ -106,6 +107,7 @@ pub fn describe(api: &Api, origin: &str, created: &str) -> ApiDocuments {
         api: document,
         configuration,
         deployments: BTreeMap::from([(deployment_id, Arc::new(deployment))]),
+        born: 0,
         origin: Some(origin.into()),
     }
 }

@@ -134,6 +134,9 @@ impl Member {
     }
 }
 
+/// Entries that a map or a list may have; AWS has lower figures, such as 100 stage variables.
+const MOST_ENTRIES: usize = 1000;
+
 /// The members of `body` that the table knows and this mode may write, each of the right shape; what the table does not know
 /// is passed over, as AWS does.
 pub(super) fn read(
@@ -245,6 +248,16 @@ pub(super) fn drop_empty(document: &mut Document, table: &[Member]) {
 }
 
 fn shaped(at: &str, shape: &Shape, value: Value, flaws: &mut Vec<String>) -> Option<Value> {
+    let count = value
+        .as_object()
+        .map(Map::len)
+        .or(value.as_array().map(Vec::len));
+    if count.is_some_and(|count| count > MOST_ENTRIES) {
+        flaws.push(format!(
+            "Value at '{at}' failed to satisfy constraint: Member must have length less than or equal to {MOST_ENTRIES}"
+        ));
+        return None;
+    }
     let kind = |flaws: &mut Vec<String>, expected: &str| {
         flaws.push(format!(
             "Value at '{at}' failed to satisfy constraint: Member must be {expected}"

@@ -259,6 +259,12 @@ fn freeze(
         document,
         api: api.api.clone(),
         configuration: Arc::clone(&api.configuration),
+        number: api
+            .deployments
+            .values()
+            .map(|deployment| deployment.number + 1)
+            .max()
+            .unwrap_or(0),
     };
     api.deployments.insert(id.clone(), Arc::new(deployment));
     id
@@ -280,21 +286,14 @@ fn forget_superseded(api: &mut ApiDocuments) {
         .values()
         .filter_map(|stage| text(stage, "deploymentId"))
         .collect();
-    let mut superseded: Vec<(String, String)> = api
+    let mut superseded: Vec<(u64, String)> = api
         .deployments
         .iter()
         .filter(|(id, deployment)| {
             deployment.document.get("autoDeployed") == Some(&Value::Bool(true))
                 && !in_force.contains(&id.as_str())
         })
-        .map(|(id, deployment)| {
-            (
-                text(&deployment.document, "createdDate")
-                    .unwrap_or_default()
-                    .to_owned(),
-                id.clone(),
-            )
-        })
+        .map(|(id, deployment)| (deployment.number, id.clone()))
         .collect();
     superseded.sort();
     let many = superseded.len().saturating_sub(SUPERSEDED);

@@ -193,11 +193,12 @@ fn default_api(config: &Config, account: &Account, created: &[Api]) -> Option<Ar
     match config.apis.as_slice() {
         [only] => Some(only.api_id.as_str().into()),
         [] => {
-            let age = |api: &&Api| (account.created_date(&api.api_id), api.api_id.clone());
-            created
+            let websockets = created
                 .iter()
-                .min_by_key(age)
-                .map(|api| api.api_id.as_str().into())
+                .filter(|api| api.protocol_type == ProtocolType::Websocket);
+            let oldest =
+                websockets.min_by_key(|api| (account.age(&api.api_id), api.api_id.clone()));
+            oldest.map(|api| api.api_id.as_str().into())
         }
         _ => None,
     }

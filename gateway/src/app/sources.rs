@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use gateway_core::control::{Account, describe, describe_domain};
 use gateway_core::resource::Preset;
 
 use super::deploy;
 use crate::config::template::{self, Inputs, Setting, Template};
-use crate::config::{self, Config, ConfigErrors, Diagnostic, Loaded, Overrides};
+use crate::config::{self, Config, ConfigErrors, Diagnostic, Loaded, Origin, Overrides};
 use crate::control;
 
 /// What the command line names.
@@ -102,12 +103,27 @@ impl Read {
     /// What is legal but probably not meant, or only kept.
     pub fn warnings(&self) -> Vec<Diagnostic> {
         let notices = self.templates.iter().flat_map(|template| &template.notices);
-        self.loaded
-            .warnings
+        let warnings = self.loaded.warnings.iter().chain(notices).cloned();
+        warnings.chain(self.homeless()).collect()
+    }
+
+    /// The functions of templates that no setting says the place of: integrations that call them fail.
+    fn homeless(&self) -> impl Iterator<Item = Diagnostic> {
+        let lambda = &self.loaded.config.lambda;
+        let functions = self
+            .templates
             .iter()
-            .chain(notices)
-            .cloned()
-            .collect()
+            .flat_map(|template| &template.functions);
+        let homeless = functions.filter(|function| {
+            lambda.endpoint.is_none() && !lambda.functions.contains_key(&function.name)
+        });
+        homeless.map(|function| Diagnostic {
+            file: Arc::clone(&function.place.file),
+            origin: Origin::File(function.place.position),
+            path: function.logical_id.clone(),
+            message: format!("nothing says where the function {} runs", function.name),
+            hint: Some("set lambda.endpoint (WIREGATE_LAMBDA_ENDPOINT)".to_owned()),
+        })
     }
 
     /// The files whose change is worth a look, apart from `wiregate.yaml`.

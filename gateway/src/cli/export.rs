@@ -55,6 +55,9 @@ impl Export {
 /// The file as YAML or JSON; what it cannot say stands above it as a comment, which JSON has none of.
 pub(super) fn written(file: &File, as_json: bool) -> String {
     if as_json {
+        for left_out in &file.left_out {
+            eprintln!("warning: left out: {left_out}");
+        }
         return json(&file.document);
     }
     let comments = file

@@ -13,11 +13,12 @@ use bytes::Bytes;
 use connection_store::{
     Change, Committed, DiskDocuments, DocumentError, DocumentStore, StoreError,
 };
+use gateway_core::address::names_connections;
 use gateway_core::context::iso_time;
 use gateway_core::control::{Account, Answer, Context, ControlError, Request, answer};
 use gateway_core::resource::ProtocolType;
 use http::{HeaderName, HeaderValue, Response};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use self::held::Held;
 use crate::env;
@@ -29,12 +30,15 @@ const LOOK: Duration = Duration::from_millis(400);
 /// is always a step ahead, and few clients come again by themselves.
 const PATIENCE_MILLIS: u64 = 10_000;
 
+/// Changes that may wait for each other; who comes then is told to come again.
+const MOST_WAITING: usize = 256;
+
 /// Everything at once, as it is stored: what `wiregate export` reads.
 pub const ACCOUNT: &str = "/wiregate/account";
 
-/// Whether a path is the control plane's.
+/// Whether a path is the control plane's. A stage may be called `v2`, and its connections are reached below that name.
 pub fn is_control(path: &str) -> bool {
-    path.starts_with("/v2/") || path == ACCOUNT
+    (path.starts_with("/v2/") && !names_connections(path)) || path == ACCOUNT
 }
 
 /// Serves an account: compiles its stages and swaps them in.
@@ -75,6 +79,8 @@ pub struct Control {
     account: ArcSwap<Account>,
     /// What the store and this node's disk hold. Whoever changes anything has it.
     held: Mutex<Held>,
+    /// Changes that may wait at once.
+    places: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Control {
@@ -88,6 +94,7 @@ enum Refused {
     Rule(ControlError),
     Store(DocumentError),
     Busy,
+    Crowded,
 }
 
 impl Control {
@@ -103,6 +110,7 @@ impl Control {
             store,
             account: ArcSwap::default(),
             held: Mutex::new(Held::default()),
+            places: Arc::new(Semaphore::new(MOST_WAITING)),
         };
         {
             let mut held = control.held.lock().await;
@@ -136,19 +144,33 @@ impl Control {
     /// served.
     pub async fn answer(self: &Arc<Self>, request: ControlRequest) -> Response<Bytes> {
         if request.path == ACCOUNT {
-            let account = serde_json::to_value(&*self.account()).unwrap_or_default();
-            return response(200, Some(&account), None);
+            return match (
+                request.method.as_str(),
+                serde_json::to_value(&*self.account()),
+            ) {
+                ("GET", Ok(account)) => response(200, Some(&account), None),
+                ("GET", Err(error)) => {
+                    refusal(500, "InternalServerErrorException", &error.to_string())
+                }
+                _ => refusal(405, "BadRequestException", "This path knows GET only"),
+            };
         }
         let answered = if request.method == "GET" {
             self.run(&mut (*self.account()).clone(), &request)
                 .map_err(Refused::Rule)
-        } else {
+        } else if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             let this = Arc::clone(self);
-            let change = env::spawn(async move { this.change(&request).await });
+            let change = env::spawn(async move {
+                let changed = this.change(request).await;
+                drop(place);
+                changed
+            });
             change.await.unwrap_or_else(|error| {
                 let why = StoreError::Unavailable(format!("the change ended: {error}"));
                 Err(Refused::Store(why.into()))
             })
+        } else {
+            Err(Refused::Crowded)
         };
         match answered {
             Ok(answer) => response(answer.status, answer.body.as_ref(), None),
@@ -156,6 +178,17 @@ impl Control {
             Err(Refused::Busy) => {
                 let message = "Unable to complete operation due to concurrent modification. Please try again later.";
                 refusal(409, "ConflictException", message)
+            }
+            Err(Refused::Crowded) => {
+                let message = "Too many changes wait to be made; try again later.";
+                refusal(429, "TooManyRequestsException", message)
+            }
+            // Asking again would not help.
+            Err(Refused::Store(DocumentError::Unfit(unfit))) => {
+                let message = format!(
+                    "The change is too large to be kept: {unfit}; delete deployments that no stage points at"
+                );
+                refusal(400, "BadRequestException", &message)
             }
             Err(Refused::Store(error)) => {
                 tracing::error!("a change of the control plane was not made: {error}");
@@ -181,25 +214,20 @@ impl Control {
         }
     }
 
-    async fn change(&self, request: &ControlRequest) -> Result<Answer, Refused> {
+    async fn change(self: &Arc<Self>, request: ControlRequest) -> Result<Answer, Refused> {
+        let request = Arc::new(request);
         let mut held = self.held.lock().await;
         let end = env::now() + PATIENCE_MILLIS;
         while env::now() < end {
-            let before = self.account();
-            let mut after = (*before).clone();
-            let answer = self.run(&mut after, request).map_err(Refused::Rule)?;
-            let changes: Vec<Change> = after
-                .changes_since(&before)
-                .into_iter()
-                .map(|(key, text)| (key, text.map(Into::into)))
-                .collect();
+            let asked = Arc::clone(&request);
+            let (answer, after, changes) = self.aside(move |this| this.prepare(&asked)).await??;
             if changes.is_empty() {
                 return Ok(answer);
             }
             match self.store.commit(held.revision(), &changes).await {
                 Ok(Committed::At(revision)) => {
                     held.committed(revision, changes).await;
-                    self.serve(after);
+                    self.aside(move |this| this.serve(after)).await?;
                     return Ok(answer);
                 }
                 Ok(Committed::Behind) => self.catch_up(&mut held).await.map_err(Refused::Store)?,
@@ -215,6 +243,29 @@ impl Control {
         Err(Refused::Busy)
     }
 
+    /// Does what would keep the sockets of this thread waiting on another one: a large account takes a while.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        let this = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&this)).await;
+        done.map_err(|error| {
+            let why = StoreError::Unavailable(format!("the change ended: {error}"));
+            Refused::Store(why.into())
+        })
+    }
+
+    /// The account as a request would have it, and what must be stored for that.
+    fn prepare(&self, request: &ControlRequest) -> Result<(Answer, Account, Vec<Change>), Refused> {
+        let before = self.account();
+        let mut after = (*before).clone();
+        let answer = self.run(&mut after, request).map_err(Refused::Rule)?;
+        let changes = after.changes_since(&before).into_iter();
+        let changes = changes.map(|(key, text)| (key, text.map(Into::into)));
+        Ok((answer, after, changes.collect()))
+    }
+
     fn run(&self, account: &mut Account, request: &ControlRequest) -> Result<Answer, ControlError> {
         let request = Request {
             method: &request.method,
@@ -224,6 +275,7 @@ impl Control {
         };
         let mut context = Context {
             now: now(),
+            now_millis: env::wall(),
             region: &self.settings.region,
             account_id: &self.settings.account_id,
             new_id: &mut new_id,
@@ -270,6 +322,7 @@ impl Control {
             Some(merged) => {
                 if !self.store.restore(&merged).await? {
                     // Another node was faster; the next look finds out with what.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                     return Ok(());
                 }
                 tracing::warn!(

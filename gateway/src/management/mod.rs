@@ -89,8 +89,8 @@ async fn metrics(State(health): State<Health>) -> Response {
 }
 
 async fn not_found() -> Refusal {
-    let paths = "/{stage}/@connections/{connectionId}, /livez, /readyz, /metrics, /wiregate/nodes, \
-        /wiregate/connections and /wiregate/outbox";
+    let paths = "/{stage}/@connections/{connectionId}, /v2/apis and the rest of apigatewayv2, /livez, /readyz, /metrics, \
+        /wiregate/nodes, /wiregate/connections, /wiregate/outbox and /wiregate/account";
     let message = format!("Not found: this listener serves {paths}");
     Refusal::new(StatusCode::NOT_FOUND, message)
 }

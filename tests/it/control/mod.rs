@@ -5,6 +5,7 @@ mod closed;
 mod durable;
 mod file;
 mod nodes;
+mod paths;
 mod sdk;
 mod signature;
 

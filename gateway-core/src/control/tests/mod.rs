@@ -51,6 +51,7 @@ impl Asked {
             },
             &mut Context {
                 now: "2026-04-06T23:38:08Z".to_owned(),
+                now_millis: 1_775_518_688_000,
                 region: "us-east-1",
                 account_id: "123456789012",
                 new_id: &mut new_id,

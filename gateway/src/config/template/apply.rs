@@ -88,6 +88,8 @@ fn create(
     };
     let mut context = Context {
         now: setting.now.to_owned(),
+        // Those of files are the oldest, in their order.
+        now_millis: 0,
         region: setting.region,
         account_id: setting.account_id,
         new_id: &mut new_id,
@@ -112,7 +114,11 @@ fn create(
             if id == Some(&declared.id) {
                 return Ok(());
             }
-            format!("the id {} is taken by another resource", declared.id)
+            format!(
+                "the id {} is taken: another template of the same stack name declares {} too; rename one of the files, whose names are those of \
+                 their stacks",
+                declared.id, declared.logical_id
+            )
         }
     };
     Err(at_its_line(declared, message))

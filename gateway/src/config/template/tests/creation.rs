@@ -20,6 +20,7 @@ const SETTING: Setting<'static> = Setting {
 fn context(new_id: &mut dyn FnMut(usize) -> String) -> Context<'_> {
     Context {
         now: SETTING.now.to_owned(),
+        now_millis: 0,
         region: SETTING.region,
         account_id: SETTING.account_id,
         new_id,
