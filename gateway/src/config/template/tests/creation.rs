@@ -145,8 +145,9 @@ fn a_taken_id_is_refused() {
     apply(&template, &mut account, &SETTING).unwrap();
     let refusals = apply(&template, &mut account, &SETTING).unwrap_err();
     let id = &template.declared[0].id;
-    let expected = format!("the id {id} is taken by another resource");
-    assert_eq!(refusals[0].message, expected);
+    let expected = format!("the id {id} is taken: another template of the same stack name");
+    let message = &refusals[0].message;
+    assert!(message.starts_with(&expected), "{message}");
 }
 
 /// A notice that says that a stage is not served is true, and no other stage is refused.
