@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{Answer, Backend, Gateway, GatewayCommand, Lambda, Request, eventually};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::BINARY;
 
@@ -169,34 +169,49 @@ async fn a_serverless_file_in_pieces_is_served_at_the_stage_that_is_asked_for() 
 
 #[tokio::test]
 async fn a_condition_chooses_routes() {
-    let keys = async |served: &Served| {
-        let apis = Request::get(served.gateway.management(), "/v2/apis")
-            .send()
-            .await
-            .json();
-        let id = apis["items"][0]["apiId"].as_str().unwrap().to_owned();
-        let routes = Request::get(
-            served.gateway.management(),
-            &format!("/v2/apis/{id}/routes"),
-        )
-        .send()
-        .await
-        .json();
-        let items = routes["items"].as_array().unwrap();
-        let mut keys: Vec<String> = items
-            .iter()
-            .map(|route| route["routeKey"].as_str().unwrap().to_owned())
-            .collect();
-        keys.sort();
-        keys
-    };
-    let served = Served::start("conditions.yaml", &[]).await;
-    assert_eq!(keys(&served).await, ["bye", "hello"]);
-    let served = Served::with("conditions.yaml", &[], |command| {
-        command.arg("--parameter").arg("Environment=prod")
-    })
-    .await;
-    assert_eq!(keys(&served).await, ["admin", "hello"]);
+    let backend = Backend::start().await;
+    backend.otherwise(|_| Answer::ok(""));
+    let host = backend.url("").replace("http://", "Host=");
+    let mark = |action: &str| json!({ "action": action }).to_string();
+    for (environment, there, absent) in [
+        ("dev", ["hello", "bye"], "admin"),
+        ("prod", ["hello", "admin"], "bye"),
+    ] {
+        let chosen = format!("Environment={environment}");
+        let served = Served::with("conditions.yaml", &[], |command| {
+            command
+                .arg("--parameter")
+                .arg(&chosen)
+                .arg("--parameter")
+                .arg(&host)
+        })
+        .await;
+        let mut client = served.gateway.connect("/dev").await;
+        for action in there {
+            client.send_text(&mark(action)).await;
+            assert_eq!(backend.next("/chat/backend").await.text(), mark(action));
+        }
+        client.send_text(&mark(absent)).await;
+        assert_eq!(
+            client.next_json().await["message"],
+            "Forbidden",
+            "{absent} in {environment}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_domain_name_leads_to_both_of_its_apis() {
+    let served = Served::start("domain.yaml", &["chat", "news"]).await;
+    for (path, function) in [("/chat", "chat"), ("/", "news")] {
+        let handshake = served
+            .gateway
+            .handshake(path)
+            .with("Host", "ws.example.com");
+        let mut client = handshake.open().await;
+        client.send_text("anything").await;
+        assert_eq!(served.called(function).await, "MESSAGE", "{path}");
+    }
 }
 
 #[tokio::test]
@@ -226,6 +241,11 @@ async fn what_is_not_built_is_said_with_its_line_and_fails_closed() {
         );
     }
     assert!(served.lambda.invocations("Tell").is_empty());
+
+    let served = Served::start("models.yaml", &[]).await;
+    let mut client = served.gateway.connect("/dev").await;
+    client.send_json(&json!({"action": "order"})).await;
+    assert_eq!(client.next_json().await["message"], "Internal server error");
 
     let served = Served::start("websocket-api.yaml", &["OnConnect"]).await;
     assert_eq!(
@@ -360,5 +380,4 @@ async fn a_wrong_template_is_refused_whole_before_a_port_is_bound() {
     );
     let told = refused("nothing: here\n").await;
     assert!(told.contains("this is no template"), "{told}");
-    let _: Value = json!(null);
 }
