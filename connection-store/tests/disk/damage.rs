@@ -5,7 +5,7 @@ use std::path::Path;
 
 use connection_store::{Committed, DiskDocuments, DiskError, Documents, Warning};
 
-use crate::{commit, delete, folder, open, put};
+use crate::{commit, delete, folder, once_free, open, put};
 
 const FILE: &str = "control.journal";
 
@@ -43,7 +43,7 @@ type Opened = Result<(DiskDocuments, Documents, Option<Warning>), DiskError>;
 
 fn opened(folder: &Path, bytes: &[u8]) -> Opened {
     fs::write(folder.join(FILE), bytes).expect("the folder can be written");
-    DiskDocuments::open(folder)
+    once_free(folder)
 }
 
 #[track_caller]

@@ -6,9 +6,9 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use connection_store::{Change, DiskDocuments, Documents};
+use connection_store::{Change, Documents};
 
-use crate::{child as program, folder, given, open, put};
+use crate::{child as program, folder, given, once_free, open, put};
 
 const KEYS: u64 = 5;
 
@@ -46,7 +46,7 @@ fn a_process_that_is_killed_loses_nothing_that_it_acknowledged() {
         let commits = 1 + round % 4;
         let pause = Duration::from_millis(round * 7 % 40);
         let acknowledged = run_and_kill(folder.path(), commits, pause);
-        let (disk, found, _) = DiskDocuments::open(folder.path()).expect("it is in order");
+        let (disk, found, _) = once_free(folder.path()).expect("it is in order");
         drop(disk);
         assert!(acknowledged >= least + commits);
         let range = acknowledged..=acknowledged + 1;
@@ -95,7 +95,7 @@ fn child() {
     let Some(folder) = given() else {
         return;
     };
-    let (mut disk, mut revision) = (DiskDocuments::open(&folder).expect("opens").0, 0);
+    let (mut disk, mut revision) = (once_free(&folder).expect("opens").0, 0);
     loop {
         if revision > 0 {
             // A line whose end is missing is none, so it is in one piece.

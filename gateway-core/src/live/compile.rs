@@ -27,7 +27,7 @@ pub struct Mistake {
 
 /// Compiles one stage of an API.
 pub fn compile(api: &Api, stage: &Stage) -> Result<LiveStage, Vec<Mistake>> {
-    match compile_deployed(api, stage) {
+    match compiled(api, stage) {
         (Some(live), mistakes) if mistakes.is_empty() => Ok(live),
         (_, mistakes) => Err(mistakes),
     }
@@ -36,6 +36,15 @@ pub fn compile(api: &Api, stage: &Stage) -> Result<LiveStage, Vec<Mistake>> {
 /// Compiles one stage as far as it goes: a route that cannot be served is closed and the others are served, as on AWS, where a
 /// deployment does not look behind its resources. No stage where the API's own expression makes no sense.
 pub fn compile_deployed(api: &Api, stage: &Stage) -> (Option<LiveStage>, Vec<Mistake>) {
+    let (live, mut mistakes) = compiled(api, stage);
+    if api.protocol_type == ProtocolType::Http {
+        // The rest is judged by rules that are not its own.
+        mistakes.truncate(1);
+    }
+    (live, mistakes)
+}
+
+fn compiled(api: &Api, stage: &Stage) -> (Option<LiveStage>, Vec<Mistake>) {
     let mut compiler = Compiler {
         stage,
         mistakes: Vec::new(),
@@ -70,8 +79,6 @@ impl Compiler<'_> {
                 &["protocolType"],
                 "HTTP APIs are not served yet; only WEBSOCKET",
             );
-            let unused = SelectionExpression::parse(Api::DEFAULT_ROUTE_SELECTION, Kind::Route);
-            return Some(self.empty(api, unused.ok()?));
         }
         let route_selection = self.expression(
             &["routeSelectionExpression"],
@@ -106,6 +113,10 @@ impl Compiler<'_> {
                 );
             }
             routes.push(live);
+        }
+        if api.protocol_type == ProtocolType::Http {
+            let unused = SelectionExpression::parse(Api::DEFAULT_ROUTE_SELECTION, Kind::Route);
+            return Some(self.empty(api, unused.ok()?));
         }
         Some(LiveStage {
             routes,

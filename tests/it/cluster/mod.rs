@@ -8,6 +8,7 @@ mod ledger;
 mod partition;
 mod pause;
 mod push;
+mod random;
 mod redis;
 mod rolling;
 mod tls;

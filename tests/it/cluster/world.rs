@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use harness::{Backend, Chaos, Gateway, GatewayCommand, Opened, Redis, Request, within};
 
 use super::crowd::{Member, Report, Traffic, parts};
-use super::ledger::{Allowed, Ledger};
+use super::ledger::{Allowed, Ledger, Lost};
 use crate::app::{App, BINARY, indent};
 
 /// How long a renewal counts in these drills.
@@ -99,6 +99,8 @@ pub(super) struct World {
     /// `onIsolation: hold` without a link.
     holds: bool,
     pub(super) members: Vec<Arc<Vec<Member>>>,
+    /// Whose nodes were killed, and when.
+    pub(super) lost: Lost,
 }
 
 impl World {
@@ -115,6 +117,7 @@ impl World {
             seen: Ledger::default(),
             holds: setup.link == Link::None && setup.cluster.contains("hold"),
             members: Vec::new(),
+            lost: Lost::new(),
         };
         for _ in 0..setup.nodes {
             let place = world.place(setup).await;
@@ -125,7 +128,7 @@ impl World {
         world
     }
 
-    async fn place(&self, setup: Setup) -> Place {
+    pub(super) async fn place(&self, setup: Setup) -> Place {
         let Setup {
             link,
             server,
@@ -282,10 +285,10 @@ impl World {
         let name = |one: &String| ids.get(one).unwrap_or(one).clone();
         let registered = registered.iter().map(name).collect();
         let allowed = Allowed {
+            lost: Some(&self.lost),
             repeated: ids.len(),
             registered: Some(&registered),
             holds: self.holds,
-            ..Allowed::default()
         };
         self.seen.holds(&self.backend, &allowed);
     }
@@ -307,14 +310,7 @@ impl World {
     }
 
     pub(super) async fn end_on(&self, redis: &Redis, expected: &[&str]) {
-        self.registry_of(redis, Duration::from_secs(5)).await;
-        self.holds(&registered(redis).await);
-        let everybody = super::crowd::ids(self.everybody());
-        self.everybody().for_each(Member::leave);
-        let limit = Duration::from_secs(10);
-        self.ends_are_told(&everybody, limit).await;
-        self.registry_of(redis, limit).await;
-        self.holds(&registered(redis).await);
+        self.judge(redis).await;
         for (node, place) in self.nodes.iter().enumerate() {
             let log = place.gateway.output();
             assert!(
@@ -329,6 +325,18 @@ impl World {
             let lines = log.lines().count();
             assert!(lines <= MOST_LINES, "node {node} wrote {lines} lines");
         }
+    }
+
+    /// Judges the ledger while clients are there, and after all have left.
+    pub(super) async fn judge(&self, redis: &Redis) {
+        self.registry_of(redis, Duration::from_secs(5)).await;
+        self.holds(&registered(redis).await);
+        let everybody = super::crowd::ids(self.everybody());
+        self.everybody().for_each(Member::leave);
+        let limit = Duration::from_secs(10);
+        self.ends_are_told(&everybody, limit).await;
+        self.registry_of(redis, limit).await;
+        self.holds(&registered(redis).await);
     }
 
     /// Fails unless pushes were as on one node: what is on another one may have been out of reach for a while.
