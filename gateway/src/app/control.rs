@@ -50,10 +50,7 @@ pub(super) async fn open(
     let opened = Control::open(settings, store, copy).await;
     let control =
         opened.map_err(|error| format!("what configures the APIs cannot be read: {error}"))?;
-    let files = read
-        .account(public)
-        .map_err(|mistakes| mistakes.to_string())?;
-    control.declare(&files).await;
+    control.declare(&read.account).await;
     Ok(Arc::new(control))
 }
 

@@ -205,7 +205,6 @@ impl Process {
         }
         let reloader = Reloader {
             sources,
-            public: addresses.public,
             deployer,
             control,
             tls,

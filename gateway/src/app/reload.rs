@@ -1,10 +1,7 @@
 //! A changed file: checked whole, then swapped in without closing a socket; a bad one changes nothing.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use gateway_core::control::Account;
 
 use super::deployer::Deployer;
 use super::membership::LinkDoor;
@@ -17,7 +14,6 @@ use crate::listen::TlsOffer;
 #[derive(Debug)]
 pub(super) struct Reloader {
     pub(super) sources: Sources,
-    pub(super) public: SocketAddr,
     pub(super) deployer: Arc<Deployer>,
     pub(super) control: Arc<Control>,
     pub(super) tls: Arc<TlsOffer>,
@@ -31,8 +27,9 @@ impl Reloader {
     /// Loads the file again and swaps its APIs in.
     pub(super) async fn reload(&mut self, why: &str) {
         match self.load() {
-            Ok((Read { loaded, templates }, files)) => {
-                self.control.declare(&files).await;
+            Ok(read) => {
+                self.control.declare(&read.account).await;
+                let loaded = read.loaded;
                 if loaded.config.server.tls != self.read.loaded.config.server.tls {
                     self.tls.set(loaded.config.server.tls.as_ref());
                     tracing::info!("new connections get the new server.tls");
@@ -54,7 +51,7 @@ impl Reloader {
                     config: kept,
                     ..loaded
                 };
-                self.read = Read { loaded, templates };
+                self.read = Read { loaded, ..read };
             }
             Err(errors) => {
                 tracing::error!("the new configuration is refused, the old one stays:\n{errors}");
@@ -89,14 +86,13 @@ impl Reloader {
             .collect()
     }
 
-    fn load(&self) -> Result<(Read, Account), ConfigErrors> {
+    fn load(&self) -> Result<Read, ConfigErrors> {
         let read = self.sources.read()?;
-        let files = read.account(self.public)?;
         let warnings = self.deployer.load(&read.loaded)?;
         for warning in read.warnings().iter().chain(&warnings) {
             tracing::warn!("{warning}");
         }
-        Ok((read, files))
+        Ok(read)
     }
 
     /// The process goes on with the settings it started with, so the next comparison must be against those.

@@ -1,14 +1,12 @@
 //! The files that say what is served: `wiregate.yaml` and templates, read together, refused together.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway_core::control::{Account, describe, describe_domain};
 use gateway_core::resource::Preset;
 
-use super::deploy;
 use crate::config::template::{self, Inputs, Setting, Template};
 use crate::config::{self, Config, ConfigErrors, Diagnostic, Loaded, Origin, Overrides};
 use crate::control;
@@ -35,6 +33,8 @@ pub struct Read {
     pub loaded: Loaded,
     /// The templates, in the order in which they were named.
     pub templates: Vec<Template>,
+    /// What all of them declare, as the control plane shows it.
+    pub account: Account,
 }
 
 impl Sources {
@@ -47,10 +47,13 @@ impl Sources {
             default_preset: Preset::Open,
         })?;
         let templates = self.templates(&loaded.config)?;
-        let read = Read { loaded, templates };
         // Whether the rules take what the templates declare is known before anything is served.
-        read.account(([127, 0, 0, 1], 8080).into())?;
-        Ok(read)
+        let account = account(&loaded, &templates)?;
+        Ok(Read {
+            loaded,
+            templates,
+            account,
+        })
     }
 
     fn templates(&self, config: &Config) -> Result<Vec<Template>, ConfigErrors> {
@@ -69,37 +72,6 @@ impl Sources {
 }
 
 impl Read {
-    /// What the files declare, as the control plane shows it.
-    pub fn account(&self, public: SocketAddr) -> Result<Account, ConfigErrors> {
-        let Config { apis, server, .. } = &self.loaded.config;
-        let (file, now) = (self.loaded.located.file(), control::now());
-        let mut account = Account::default();
-        for api in apis {
-            account.place_api(describe(api, file, &now));
-        }
-        for domain in &server.domains {
-            let mappings = domain.mappings.iter();
-            let mappings =
-                mappings.map(|m| (m.api_mapping_key.as_str(), m.api.as_str(), m.stage.as_str()));
-            account.place_domain_name(describe_domain(
-                &domain.domain_name,
-                mappings,
-                file,
-                &server.region,
-            ));
-        }
-        let setting = Setting {
-            now: &now,
-            region: &server.region,
-            account_id: &server.account_id,
-            endpoint: &|api, protocol| deploy::endpoint(&self.loaded.config, public, api, protocol),
-        };
-        for template in &self.templates {
-            template::apply(template, &mut account, &setting).map_err(ConfigErrors::from)?;
-        }
-        Ok(account)
-    }
-
     /// What is legal but probably not meant, or only kept.
     pub fn warnings(&self) -> Vec<Diagnostic> {
         let notices = self.templates.iter().flat_map(|template| &template.notices);
@@ -134,4 +106,35 @@ impl Read {
         let pem = public.into_iter().chain(nodes).flatten();
         pem.chain(self.templates.iter().flat_map(|template| &template.files))
     }
+}
+
+/// What the files declare. Where clients would find the APIs stands in no document, so it need not be known yet.
+fn account(loaded: &Loaded, templates: &[Template]) -> Result<Account, ConfigErrors> {
+    let Config { apis, server, .. } = &loaded.config;
+    let (file, now) = (loaded.located.file(), control::now());
+    let mut account = Account::default();
+    for api in apis {
+        account.place_api(describe(api, file, &now));
+    }
+    for domain in &server.domains {
+        let mappings = domain.mappings.iter();
+        let mappings =
+            mappings.map(|m| (m.api_mapping_key.as_str(), m.api.as_str(), m.stage.as_str()));
+        account.place_domain_name(describe_domain(
+            &domain.domain_name,
+            mappings,
+            file,
+            &server.region,
+        ));
+    }
+    let setting = Setting {
+        now: &now,
+        region: &server.region,
+        account_id: &server.account_id,
+        endpoint: &|_, _| String::new(),
+    };
+    for template in templates {
+        template::apply(template, &mut account, &setting).map_err(ConfigErrors::from)?;
+    }
+    Ok(account)
 }

@@ -19,6 +19,16 @@ pub(super) enum Format {
     Cloudformation,
 }
 
+impl Format {
+    /// The account as such a file.
+    pub(super) fn of(self, account: &Account) -> File {
+        match self {
+            Self::Wiregate => to_wiregate(account),
+            Self::Cloudformation => to_cloudformation(account),
+        }
+    }
+}
+
 /// Which APIs to write, and how.
 #[derive(Debug, Args)]
 pub(super) struct Export {
@@ -44,10 +54,7 @@ impl Export {
         let account = account
             .only(&self.apis)
             .map_err(|id| Trouble::Usage(format!("the gateway has no API {id}")))?;
-        let file = match self.format {
-            Format::Wiregate => to_wiregate(&account),
-            Format::Cloudformation => to_cloudformation(&account),
-        };
+        let file = self.format.of(&account);
         Ok(written(&file, self.target.json))
     }
 }

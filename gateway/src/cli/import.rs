@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use gateway_core::control::{to_cloudformation, to_wiregate};
 
 use super::Templates;
 use super::export::{Format, written};
@@ -31,8 +30,6 @@ impl Import {
         self.templates.files.insert(0, self.file);
         let sources: Sources = self.templates.sources();
         let read = sources.read()?;
-        // Nothing listens: the address stands in nothing that is written.
-        let account = read.account(([127, 0, 0, 1], 8080).into())?;
         for notice in read.warnings() {
             eprintln!("warning: {notice}");
         }
@@ -41,10 +38,7 @@ impl Import {
                 eprintln!("output {name}: {value}");
             }
         }
-        let file = match self.format {
-            Format::Wiregate => to_wiregate(&account),
-            Format::Cloudformation => to_cloudformation(&account),
-        };
+        let file = self.format.of(&read.account);
         Ok(written(&file, self.json))
     }
 }

@@ -69,14 +69,7 @@ impl Held {
     /// The account that the documents describe.
     pub(super) fn account(&self) -> Account {
         let mut account = Account::default();
-        for one in self.known.values() {
-            if let Err(why) = account.take_stored(&one.key, one.text.as_deref()) {
-                tracing::error!(
-                    "what is kept under {} is none of ours and is passed over: {why}",
-                    one.key
-                );
-            }
-        }
+        lay_over(&mut account, self.known.values());
         account
     }
 
@@ -148,6 +141,18 @@ impl Held {
             Err(error) => {
                 tracing::error!("this node's copy of what configures the APIs is lost: {error}");
             }
+        }
+    }
+}
+
+/// Takes what is stored into an account.
+pub(super) fn lay_over<'v>(account: &mut Account, stored: impl IntoIterator<Item = &'v Versioned>) {
+    for one in stored {
+        if let Err(why) = account.take_stored(&one.key, one.text.as_deref()) {
+            tracing::error!(
+                "what is kept under {} is none of ours and is passed over: {why}",
+                one.key
+            );
         }
     }
 }

@@ -299,14 +299,7 @@ impl Control {
             return Ok(());
         }
         let mut account = (*self.account()).clone();
-        for changed in &news.changed {
-            if let Err(why) = account.take_stored(&changed.key, changed.text.as_deref()) {
-                tracing::error!(
-                    "what the store holds under {} is none of ours and is passed over: {why}",
-                    changed.key
-                );
-            }
-        }
+        held::lay_over(&mut account, &news.changed);
         // A name that a file uses too is the file's.
         account.place(&self.account().of_files());
         held.adopt(news).await;
