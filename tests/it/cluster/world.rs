@@ -177,14 +177,23 @@ impl World {
 
     /// So many further clients on each node.
     pub(super) async fn come(&mut self, clients: usize) {
-        let mut members = Vec::new();
+        let refused = self.try_to_come(clients).await;
+        assert!(refused.is_empty(), "refused: {refused:?}");
+    }
+
+    /// So many more try, on each node; how those were refused who were.
+    pub(super) async fn try_to_come(&mut self, clients: usize) -> Vec<u16> {
+        let (mut members, mut refused) = (Vec::new(), Vec::new());
         for node in 0..self.nodes.len() {
             for _ in 0..clients {
-                let member = self.arrive(node).await;
-                members.push(member.unwrap_or_else(|status| panic!("refused: {status}")));
+                match self.arrive(node).await {
+                    Ok(member) => members.push(member),
+                    Err(status) => refused.push(status),
+                }
             }
         }
         self.members.push(Arc::new(members));
+        refused
     }
 
     /// One further client, or how it was refused.
