@@ -4,6 +4,7 @@
 
 mod api;
 mod authorizer;
+mod function;
 mod integration;
 mod limits;
 mod route;
@@ -11,6 +12,7 @@ mod stage;
 
 pub use api::{Api, ProtocolType};
 pub use authorizer::{AuthorizationType, Authorizer};
+pub use function::{Function, Runtime};
 pub use integration::{
     ContentHandling, HttpVersion, Integration, IntegrationResponse, IntegrationType,
     PassthroughBehavior,
