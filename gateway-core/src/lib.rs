@@ -13,6 +13,7 @@ pub mod failure;
 pub mod header_lines;
 pub mod id;
 pub mod jsonpath;
+pub mod lambda_api;
 pub mod lambda_arn;
 pub mod limit;
 pub mod live;
