@@ -10,6 +10,7 @@ pub mod control;
 pub mod event;
 pub mod expression;
 pub mod failure;
+pub mod function;
 pub mod header_lines;
 pub mod id;
 pub mod jsonpath;
