@@ -1,7 +1,7 @@
 //! Wiregate: sockets, clients, clocks and listeners around `gateway-core`'s decisions.
 //!
-//! Floors, from the ground: `env`, `codec`, `config` and `observe`; then the adapters `integration`, `node` and
-//! `respond`; then `pipeline`; then the front doors `websocket`, `callback`, `control` and `management`; on top `listen`,
+//! Floors, from the ground: `env`, `codec`, `config` and `observe`; then `functions`, which runs Lambda functions; then
+//! the adapters `integration`, `node` and `respond`; then `pipeline`; then the front doors `websocket`, `callback`, `control` and `management`; on top `listen`,
 //! `app` and `cli`. A floor uses those below it, never above; `tests/floors.rs` keeps it so.
 
 pub mod app;
@@ -11,6 +11,7 @@ pub mod codec;
 pub mod config;
 pub mod control;
 pub mod env;
+pub mod functions;
 pub mod integration;
 pub mod listen;
 pub mod management;

@@ -3,6 +3,7 @@
 mod control;
 mod deploy;
 mod deployer;
+mod functions;
 mod membership;
 mod process;
 mod reload;

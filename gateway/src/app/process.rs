@@ -15,13 +15,15 @@ use tokio::task::JoinHandle;
 use super::control;
 use super::deploy::{Addresses, compile_all};
 use super::deployer::Deployer;
+use super::functions;
 use super::membership::Membership;
-use super::reload::Reloader;
+use super::reload::{Reloader, SIGNAL};
 use super::sources::{Read, Sources};
 use super::workers::{self, Listeners, Shared};
 use crate::config::template::Template;
 use crate::config::{Config, ConfigErrors, Diagnostic, LogFormat, Store, Watcher};
 use crate::env;
+use crate::functions::FunctionHost;
 use crate::integration::http::TlsRoots;
 use crate::listen::{self, Budget, Handshakes, Port, TlsOffer};
 use crate::node::{self, Node, Owed, Registry, Report, Stages};
@@ -68,6 +70,8 @@ struct Process {
     signals: Signals,
     /// Keeps this node's place among the others.
     life: Option<JoinHandle<()>>,
+    /// Runs functions; stopped when nothing calls them any more.
+    functions: Arc<FunctionHost>,
 }
 
 struct Signals {
@@ -95,7 +99,7 @@ impl Process {
             public: server.listen,
             management: server.management_listen,
         };
-        let lambda = workers::lambda_endpoints(config).map_err(|why| {
+        let mut lambda = workers::lambda_endpoints(config).map_err(|why| {
             eprintln!("wiregate: {why}");
             ExitCode::from(EXIT_CONFIG)
         })?;
@@ -161,6 +165,10 @@ impl Process {
             Some(membership) => Arc::clone(&membership.node),
             None => Arc::new(Node::new(NodeId(env::random()), Registry::default(), None)),
         };
+        let functions = functions::start(config, &observe);
+        let functions = functions
+            .map_err(|error| unavailable(&format!("the function host cannot start: {error}")))?;
+        lambda.host = Some(Arc::clone(&functions));
         let shared = Shared {
             config: Arc::new(loaded.config.clone()),
             node,
@@ -209,6 +217,7 @@ impl Process {
             control,
             tls,
             link: shared.link.clone(),
+            functions: Arc::clone(&functions),
             read,
         };
         Ok(Self {
@@ -218,6 +227,7 @@ impl Process {
             stop,
             signals,
             life: membership.map(|membership| tokio::spawn(membership.life.run())),
+            functions,
         })
     }
 
@@ -234,7 +244,7 @@ impl Process {
             tokio::select! {
                 _ = self.signals.terminate.recv() => break,
                 _ = self.signals.interrupt.recv() => break,
-                _ = self.signals.hangup.recv() => self.reloader.reload("SIGHUP").await,
+                _ = self.signals.hangup.recv() => self.reloader.reload(SIGNAL).await,
                 () = changed => self.reloader.reload("a file changed").await,
             }
             let files = self.reloader.files();
@@ -278,6 +288,8 @@ impl Process {
             _ = self.signals.interrupt.recv() => return self.abandon(),
         };
         let report = self.leave(report).await;
+        // They took the last $disconnects.
+        self.functions.stop().await;
         self.shared.closing.start();
         let _ = self.stop.send(true);
         for thread in self.threads {

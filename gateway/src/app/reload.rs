@@ -4,11 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::deployer::Deployer;
+use super::functions;
 use super::membership::LinkDoor;
 use super::sources::{Read, Sources};
 use crate::config::{ClusterTls, Config, ConfigErrors, Loaded};
 use crate::control::Control;
+use crate::functions::FunctionHost;
 use crate::listen::TlsOffer;
+
+/// Why a reload takes up code that no file tells to have changed.
+pub(super) const SIGNAL: &str = "SIGHUP";
 
 /// What a reload needs to know.
 #[derive(Debug)]
@@ -19,6 +24,8 @@ pub(super) struct Reloader {
     pub(super) tls: Arc<TlsOffer>,
     /// Where there are other nodes.
     pub(super) link: Option<LinkDoor>,
+    /// Runs functions.
+    pub(super) functions: Arc<FunctionHost>,
     /// What is in force.
     pub(super) read: Read,
 }
@@ -28,6 +35,9 @@ impl Reloader {
     pub(super) async fn reload(&mut self, why: &str) {
         match self.load() {
             Ok(read) => {
+                let before = &self.read.loaded.config.lambda.local;
+                let local = &read.loaded.config.lambda.local;
+                functions::change(&self.functions, before, local, why == SIGNAL);
                 self.control.declare(&read.account).await;
                 let loaded = read.loaded;
                 if loaded.config.server.tls != self.read.loaded.config.server.tls {
@@ -41,9 +51,10 @@ impl Reloader {
                     .cluster
                     .tls
                     .clone_from(&loaded.config.server.cluster.tls);
+                kept.lambda.local.clone_from(&loaded.config.lambda.local);
                 if kept != loaded.config {
                     tracing::warn!(
-                        "changes of server and lambda settings, server.tls and server.cluster.tls apart, take effect at the next start"
+                        "changes of server and lambda settings, server.tls, server.cluster.tls and functions with a codeUri apart, take effect at the next start"
                     );
                 }
                 tracing::info!(apis = loaded.config.apis.len(), "reloaded, because {why}");

@@ -87,7 +87,9 @@ impl Read {
             .iter()
             .flat_map(|template| &template.functions);
         let homeless = functions.filter(|function| {
-            lambda.endpoint.is_none() && !lambda.functions.contains_key(&function.name)
+            lambda.endpoint.is_none()
+                && !lambda.functions.contains_key(&function.name)
+                && !lambda.local.contains_key(&function.name)
         });
         homeless.map(|function| Diagnostic {
             file: Arc::clone(&function.place.file),

@@ -207,6 +207,7 @@ pub(super) fn lambda_endpoints(config: &Config) -> Result<LambdaEndpoints, Strin
     let credentials = config.lambda.credentials.as_ref().map(credentials);
     Ok(LambdaEndpoints {
         functions,
+        host: None,
         default,
         credentials,
         region: config.server.region.clone(),

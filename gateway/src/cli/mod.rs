@@ -30,6 +30,7 @@ use self::outbox::Outbox;
 use self::print::finish;
 use crate::app::{self, EXIT_CONFIG, Sources};
 use crate::config::{self, ConfigErrors, Log, LogFormat, Overrides};
+use crate::functions::keeper;
 
 /// A self-hosted WebSocket API gateway that speaks Amazon API Gateway's model.
 #[derive(Debug, Parser)]
@@ -105,6 +106,13 @@ const DEFAULT_FILE: &str = "wiregate.yaml";
 
 /// Runs `wiregate` and returns its exit code.
 pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == keeper::COMMAND)
+    {
+        return keeper::main(arguments);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

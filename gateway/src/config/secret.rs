@@ -6,7 +6,14 @@ pub use gateway_core::auth::Secret;
 pub(super) fn is_secret_key(key: &str) -> bool {
     matches!(
         key,
-        "secretAccessKey" | "sessionToken" | "tokens" | "headers" | "cert" | "key" | "ca"
+        "secretAccessKey"
+            | "sessionToken"
+            | "tokens"
+            | "headers"
+            | "environment"
+            | "cert"
+            | "key"
+            | "ca"
     )
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use connection_store::RedisUrl;
-use gateway_core::resource::Api;
+use gateway_core::resource::{Api, Function as LocalFunction};
 
 use super::cluster::Cluster;
 use super::net::IpNet;
@@ -174,8 +174,14 @@ pub enum AccessLog {
 pub struct Lambda {
     /// Where functions are that `functions` does not list.
     pub endpoint: Option<String>,
-    /// Functions by name.
+    /// Functions that run elsewhere, by name.
     pub functions: BTreeMap<String, Function>,
+    /// Functions that run here, by name.
+    pub local: BTreeMap<String, LocalFunction>,
+    /// Processes of a function that says nothing of it; 0: twice the cores.
+    pub max_workers: u32,
+    /// How long a process may be without a call.
+    pub idle_timeout: Duration,
     /// Key that signs calls; `None` leaves them unsigned.
     pub credentials: Option<Credential>,
 }

@@ -1,6 +1,7 @@
 //! Where functions are: the configured endpoints, and the signature that real AWS asks for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway_core::auth::sigv4::{self, Credentials, SignedRequest};
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use super::http::{BackendRequest, HttpClient, MayGo};
 use super::lambda::{self, LambdaEndpoint, LambdaOutcome, ServiceErrorKind};
 use crate::env;
+use crate::functions::{FunctionHost, Invocation, InvokeError};
 
 /// One function's own place.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct FunctionPlace {
 pub struct LambdaEndpoints {
     /// Functions that live elsewhere than the rest, by name or `name:qualifier`.
     pub functions: BTreeMap<String, FunctionPlace>,
+    /// Runs functions here.
+    pub host: Option<Arc<FunctionHost>>,
     /// Where all others are.
     pub default: Option<LambdaEndpoint>,
     /// Signs every invocation, in `region` unless the ARN names one.
@@ -48,12 +52,13 @@ impl LambdaEndpoints {
         may_go: MayGo<'_>,
     ) -> Result<Bytes, Failure> {
         let place = self.place(target);
-        let endpoint = place.map(|place| &place.endpoint).or(self.default.as_ref()).ok_or_else(|| {
-            Failure::Configuration(format!(
-                "function {} has no endpoint: set lambda.endpoint, or lambda.functions.{0}.endpoint",
-                target.name
-            ))
-        })?;
+        if place.is_none()
+            && let Some(host) = self.host.as_ref().filter(|host| host.knows(target))
+        {
+            return invoke_here(host, target, event, trace_id, deadline, may_go).await;
+        }
+        let endpoint = place.map(|place| &place.endpoint).or(self.default.as_ref());
+        let endpoint = endpoint.ok_or_else(|| nowhere(target))?;
         let trace = HeaderValue::from_str(trace_id).ok();
         let mut request = lambda::invoke_request(endpoint, target, event, trace.as_ref(), deadline)
             .map_err(|error| super::failure(&error))?;
@@ -143,6 +148,52 @@ impl LambdaEndpoints {
                 .push_text(&HeaderName::from_static(name), &value);
         }
         Ok(())
+    }
+}
+
+/// Nothing says where the function is.
+fn nowhere(target: &LambdaTarget) -> Failure {
+    let name = &target.name;
+    let version = target.qualifier.as_ref();
+    let version = version.map_or_else(String::new, |qualifier| {
+        format!(" with the version or alias {qualifier}")
+    });
+    Failure::Configuration(format!(
+        "nothing says where the function {name} is: lambda.functions.{name}.endpoint is not set, no function of that name{version} \
+         runs here (lambda.functions.{name}.codeUri, or a template), and lambda.endpoint is not set"
+    ))
+}
+
+/// The same ends as a remote call has, in the same words.
+async fn invoke_here(
+    host: &FunctionHost,
+    target: &LambdaTarget,
+    event: Bytes,
+    trace_id: &str,
+    deadline: Instant,
+    may_go: MayGo<'_>,
+) -> Result<Bytes, Failure> {
+    let invocation = Invocation {
+        event,
+        trace_id: Some(trace_id.to_owned()),
+        client_context: None,
+        deadline,
+    };
+    let name = &target.name;
+    match host.invoke_while(target, invocation, may_go).await {
+        Ok(invoked) => invoked.outcome.map_err(|error| {
+            let message = error.message();
+            let message = message.as_deref().unwrap_or("no message");
+            Failure::FunctionError(format!("{name}: {}: {message}", error.error_type))
+        }),
+        Err(InvokeError::TimedOut) => Err(Failure::IntegrationTimeout),
+        Err(InvokeError::Withheld) => Err(super::WITHHELD),
+        Err(error @ InvokeError::NotFound) => {
+            Err(Failure::NotInvocable(format!("{name}: {error}")))
+        }
+        Err(error @ (InvokeError::Busy | InvokeError::Stopped)) => {
+            Err(Failure::Unreachable(format!("{name}: {error}")))
+        }
     }
 }
 

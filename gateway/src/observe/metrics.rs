@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::{ClusterMetrics, Record};
+use super::{ClusterMetrics, FunctionMetrics, Record};
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Connect {
@@ -149,6 +149,8 @@ pub struct Metrics {
     accept_pauses: Counter,
     /// Of a node among others.
     pub cluster: ClusterMetrics,
+    /// Of the functions that run here.
+    pub functions: FunctionMetrics,
 }
 
 impl Metrics {
@@ -168,6 +170,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("wiregate");
         let mut metrics = Self {
             cluster: ClusterMetrics::new(&mut registry),
+            functions: FunctionMetrics::new(&mut registry),
             registry,
             connections: Gauge::default(),
             connects: Family::default(),

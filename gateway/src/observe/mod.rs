@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster;
+mod functions;
 mod metrics;
 mod refusals;
 
@@ -13,6 +14,7 @@ use gateway_core::live::LiveStage;
 
 pub use access::AccessLog;
 pub use cluster::{ClusterMetrics, Handover};
+pub use functions::{FunctionMetrics, FunctionOutcome};
 pub use metrics::{Metrics, Push, RouteMeter, StageMeters};
 use refusals::Refusals;
 pub use refusals::Refused;

@@ -163,7 +163,7 @@ fn lambda_section() {
         &[
             "1:21: expected a URL such as http://127.0.0.1:9001, found 'x'",
             "1:40: expected a URL such as http://127.0.0.1:9001, found 'g'",
-            "1:46: 'endpoint' is missing",
+            "1:46: write endpoint, where the function runs, or codeUri, the folder of its code, to run it here",
             "1:106: this is no name of a header",
             "1:112: this cannot be the value of a header",
             "1:139: the secret is missing; set secretAccessKey or secretAccessKeyFile",
