@@ -54,6 +54,15 @@ pub(crate) const RIGHTS: &str = "~wg:* &wg:* -@all +hello +ping +info +role \
     +zadd +zcard +zrange +zrangebylex +zrangebyscore +zrem +zremrangebylex +zscore +zpopmin \
     +hget +hset +hsetnx +hdel +hlen +hincrby +rename +persist +publish +subscribe";
 
+/// And on a cluster.
+const CLUSTER_RIGHTS: [&str; 5] = [
+    "+cluster|slots",
+    "+cluster|shards",
+    "+asking",
+    "+spublish",
+    "+ssubscribe",
+];
+
 #[tokio::test]
 async fn a_user_with_no_more_rights_than_needed_keeps_the_contracts() {
     let server = Server::start();
@@ -64,6 +73,19 @@ async fn a_user_with_no_more_rights_than_needed_keeps_the_contracts() {
     let () = server.command(&rule);
     let () = server.command(&["ACL", "SETUSER", "default", "off"]);
     both_contracts_hold(&format!("redis://gate:hunter2@127.0.0.1:{}", server.port)).await;
+}
+
+#[tokio::test]
+async fn a_user_with_no_more_rights_than_needed_keeps_the_contracts_on_a_cluster() {
+    let cluster = Cluster::start();
+    let words = ["ACL", "SETUSER", "gate", "on", ">hunter2"];
+    for server in &cluster.servers {
+        let rights = RIGHTS.split_whitespace().chain(CLUSTER_RIGHTS);
+        let rule: Vec<_> = words.into_iter().chain(rights).collect();
+        let () = server.command(&rule);
+    }
+    let url = cluster.url();
+    both_contracts_hold(&url.replace("://", "://gate:hunter2@")).await;
 }
 
 #[tokio::test]

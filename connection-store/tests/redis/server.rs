@@ -39,9 +39,24 @@ pub(crate) fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool
     }
 }
 
-fn spawn(program: &str, args: &[String], folder: &Path) -> Child {
+/// Another server of the same protocol, such as Valkey's, in place of the one of the `PATH`; it must know `--sentinel`.
+const OTHER: &str = "WIREGATE_TEST_REDIS";
+
+/// What is started, and with which first arguments.
+fn program(sentinel: bool) -> (String, &'static [&'static str]) {
+    match (std::env::var(OTHER), sentinel) {
+        (Ok(other), false) => (other, &[]),
+        (Ok(other), true) => (other, &["sentinel.conf", "--sentinel"]),
+        (Err(_), false) => ("redis-server".to_owned(), &[]),
+        (Err(_), true) => ("redis-sentinel".to_owned(), &["sentinel.conf"]),
+    }
+}
+
+fn spawn(sentinel: bool, args: &[String], folder: &Path) -> Child {
+    let (program, first) = program(sentinel);
     let log = std::fs::File::create(folder.join("log")).expect("the folder can be written");
-    let spawned = Command::new(program)
+    let spawned = Command::new(&program)
+        .args(first)
         .args(args)
         .current_dir(folder)
         .stdin(Stdio::null())
@@ -122,7 +137,7 @@ impl Server {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let mut server = Self {
             port,
-            child: spawn("redis-server", &args, folder.path()),
+            child: spawn(false, &args, folder.path()),
             args,
             folder,
             url: format!("redis://{login}127.0.0.1:{port}/"),
@@ -140,7 +155,7 @@ impl Server {
     /// Starts it again, empty.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        self.child = spawn("redis-server", &self.args, self.folder.path());
+        self.child = spawn(false, &self.args, self.folder.path());
         self.wait();
     }
 
@@ -354,10 +369,6 @@ fn sentinel(master: &str) -> (Child, TempDir, u16) {
     );
     let file = folder.path().join("sentinel.conf");
     std::fs::write(&file, settings).expect("the folder can be written");
-    let child = spawn(
-        "redis-sentinel",
-        &[file.display().to_string()],
-        folder.path(),
-    );
+    let child = spawn(true, &[], folder.path());
     (child, folder, port)
 }
