@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of this crate, from the ground. A room may use those of the lines above its own and no others: not the
 /// lines below, and not its neighbours.
-const LEVELS: [(&str, &[&str]); 9] = [
+const LEVELS: [(&str, &[&str]); 10] = [
     ("floor 1, the ground", &["env"]),
     ("floor 1", &["codec", "config", "observe"]),
     ("floor 2, the function host", &["functions"]),
@@ -18,6 +18,7 @@ const LEVELS: [(&str, &[&str]); 9] = [
         &["websocket", "callback", "control", "management"],
     ),
     ("floor 5, listeners", &["listen"]),
+    ("floor 5, the laptop", &["dev"]),
     ("floor 5, wiring", &["app"]),
     ("floor 5, command line", &["cli"]),
 ];

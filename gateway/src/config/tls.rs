@@ -32,6 +32,18 @@ pub struct Tls {
 pub struct Identity(Arc<CertifiedKey>);
 
 impl Identity {
+    /// A certificate that was made for a key: what vouches for it follows it in `chain`.
+    pub fn of(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, Error> {
+        let provider = rustls::crypto::ring::default_provider();
+        let key = provider.key_provider.load_private_key(key)?;
+        let certified = CertifiedKey::new(chain, key);
+        certified.keys_match()?;
+        Ok(Self(Arc::new(certified)))
+    }
+
     /// As rustls takes it.
     pub fn certified(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0)

@@ -57,6 +57,8 @@ pub(super) struct Resource {
     pub(super) type_place: Place,
     /// A map, or nothing.
     pub(super) properties: Value,
+    /// `Metadata`, where SAM says how code is built.
+    pub(super) metadata: Option<Value>,
     pub(super) depends_on: Vec<(String, Place)>,
     pub(super) condition: Option<(String, Place)>,
 }
@@ -190,6 +192,7 @@ impl Resource {
             type_name,
             type_place,
             properties,
+            metadata: value.child("Metadata").cloned(),
             depends_on: depends_on.unwrap_or_default(),
             condition,
         })
@@ -203,6 +206,7 @@ impl Resource {
             type_name: type_name.to_owned(),
             type_place: properties.place.clone(),
             properties,
+            metadata: None,
             depends_on: Vec::new(),
             condition: None,
         }

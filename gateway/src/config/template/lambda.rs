@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::document::Resource;
 use super::scope::Scope;
 use super::thing::FunctionThing;
-use super::value::{Place, Value};
+use super::value::{Place, Value, What};
 
-/// A Lambda function of a template. Nothing of it is created; its name is what integrations call.
+/// A Lambda function of a template. Its name is what integrations call; `runnable` says whether it can run here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionDeclared {
     /// Its key in `Resources`; of a service, the one that the framework makes of the function's name.
@@ -22,13 +22,37 @@ pub struct FunctionDeclared {
     pub runtime: Option<String>,
     /// `CodeUri` where it is a path.
     pub code_uri: Option<String>,
+    /// `InlineCode`, or `Code.ZipFile`.
+    pub inline_code: Option<String>,
+    /// Whether the code is an image in a registry.
+    pub is_image: bool,
+    /// How SAM builds the code, where `Metadata.BuildMethod` says so.
+    pub build_method: Option<String>,
     /// `Timeout` in seconds.
     pub timeout_seconds: Option<u32>,
+    /// `MemorySize` in MiB.
+    pub memory_mib: Option<u32>,
+    /// `AutoPublishAlias`.
+    pub alias: Option<String>,
     /// `Environment.Variables`.
     pub environment: BTreeMap<String, String>,
     /// Where it stands.
     pub place: Place,
+    /// Where members stand that somebody may have something to say about, by their names.
+    pub places: BTreeMap<&'static str, Place>,
 }
+
+/// Members of which somebody may have something to say.
+const REMARKABLE: [&str; 8] = [
+    "Code",
+    "CodeUri",
+    "Handler",
+    "ImageUri",
+    "InlineCode",
+    "Layers",
+    "PackageType",
+    "Runtime",
+];
 
 /// What others see of a function.
 pub(super) fn seen(resource: &Resource, globals: &Value, scope: &Scope<'_>) -> FunctionThing {
@@ -62,17 +86,43 @@ pub(super) fn declared(
     scope: &Scope<'_>,
 ) -> FunctionDeclared {
     let function = Function::new(resource, globals, scope);
-    let timeout = function.text("Timeout");
+    let number = |key: &str| function.text(key)?.trim().parse().ok();
+    let code = function.written("Code");
+    let code_member = |key: &str| code.as_ref()?.child(key).cloned();
+    let is_path = |text: &String| !text.starts_with("s3://") && !text.starts_with("https://");
+    let code_uri = function.text("CodeUri");
+    let code_text = || code.as_ref()?.as_text().map(str::to_owned);
+    let inline_code = function
+        .text("InlineCode")
+        .or_else(|| scope.text_of(&code_member("ZipFile")?));
+    let is_image = function.text("PackageType").as_deref() == Some("Image")
+        || function.written("ImageUri").is_some()
+        || code_member("ImageUri").is_some();
+    let metadata = resource.metadata.as_ref();
+    let build_method = metadata.and_then(|metadata| metadata.child("BuildMethod"));
+    let mut places: BTreeMap<&'static str, Place> = REMARKABLE
+        .into_iter()
+        .filter_map(|key| Some((key, function.place(key)?)))
+        .collect();
+    if let Some(method) = build_method {
+        places.insert("BuildMethod", method.place.clone());
+    }
     FunctionDeclared {
         logical_id: resource.logical_id.clone(),
         name: seen.name.clone(),
         arn: seen.arn.clone(),
         handler: function.text("Handler"),
         runtime: function.text("Runtime"),
-        code_uri: function.text("CodeUri"),
-        timeout_seconds: timeout.and_then(|text| text.trim().parse().ok()),
+        code_uri: code_uri.or_else(code_text).filter(is_path),
+        inline_code,
+        is_image,
+        build_method: build_method.and_then(Value::as_text).map(str::to_owned),
+        timeout_seconds: number("Timeout"),
+        memory_mib: number("MemorySize"),
+        alias: seen.alias.clone(),
         environment: function.environment(),
         place: resource.place.clone(),
+        places,
     }
 }
 
@@ -101,6 +151,18 @@ impl<'a, 'i> Function<'a, 'i> {
 
     fn text(&self, key: &str) -> Option<String> {
         self.written(key)?.as_text().map(str::to_owned)
+    }
+
+    /// Where a member stands that says something.
+    fn place(&self, key: &str) -> Option<Place> {
+        let own = self.own.member(key);
+        let member = own.or_else(|| self.globals?.member(key))?;
+        let says = match &member.value.what {
+            What::Null => false,
+            What::List(items) => !items.is_empty(),
+            _ => true,
+        };
+        says.then(|| member.place.clone())
     }
 
     fn environment(&self) -> BTreeMap<String, String> {

@@ -16,6 +16,7 @@ mod lambda;
 mod order;
 mod parameters;
 mod report;
+mod runnable;
 mod sam;
 mod scope;
 mod served;
@@ -42,6 +43,7 @@ use super::{files, yaml};
 pub use self::apply::{Setting, apply};
 pub use self::declare::Declared;
 pub use self::lambda::FunctionDeclared;
+pub use self::runnable::Runnable;
 pub use self::value::Place;
 
 /// What the caller adds to a file.

@@ -9,6 +9,11 @@ use crate::config::template::report::Report;
 use crate::config::template::sam::{invocations, over};
 use crate::config::template::value::{Member, Place, Value, What};
 
+/// What the framework writes where nothing is written ("Serverless Framework, AWS, Functions").
+const RUNTIME: &str = "nodejs20.x";
+const TIMEOUT: &str = "6";
+const MEMORY: &str = "1024";
+
 const KEYS: [&str; 3] = ["authorizer", "route", "routeResponseSelectionExpression"];
 
 pub(super) struct Events<'a> {
@@ -86,12 +91,34 @@ impl<'a> Events<'a> {
         let properties = [
             ("FunctionName", Some(name)),
             ("Handler", softly(&|| own("handler"))),
-            ("Runtime", softly(&|| or_provider("runtime"))),
-            ("Timeout", softly(&|| or_provider("timeout"))),
+            (
+                "Runtime",
+                softly(&|| or_provider("runtime")).or_else(|| Some(text_at(RUNTIME, place))),
+            ),
+            (
+                "Timeout",
+                softly(&|| or_provider("timeout")).or_else(|| Some(text_at(TIMEOUT, place))),
+            ),
+            (
+                "MemorySize",
+                softly(&|| or_provider("memorySize")).or_else(|| Some(text_at(MEMORY, place))),
+            ),
+            ("Layers", softly(&|| or_provider("layers"))),
+            ("Code", softly(&|| self.code(&function))),
             ("Environment", Some(self.environment(&function, place))),
         ];
         self.add(&logical_id, "AWS::Lambda::Function", place, properties);
         self.events(&member.key, &function, &logical_id);
+    }
+
+    /// Where a function's code is, where that is said: the service's own folder otherwise.
+    fn code(&self, function: &Value) -> Option<Value> {
+        if let Some(image) = self.variables.child(function, "image") {
+            let place = image.place.clone();
+            return Some(Value::map([("ImageUri", image)], &place));
+        }
+        let package = self.variables.shallow(function.child("package")?);
+        self.variables.child(&package, "artifact")
     }
 
     /// The provider's variables and the function's over them. Those without a value are left out: only the function needs
