@@ -6,3 +6,6 @@ pub mod discover;
 pub mod dotenv;
 pub mod environment;
 pub mod folders;
+pub mod packages;
+pub mod print;
+pub mod watch;
