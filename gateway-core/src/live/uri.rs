@@ -1,6 +1,7 @@
 //! Integration URIs: stage variables are filled in when a stage is compiled, path parameters at each call.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use http::Uri;
 use percent_encoding::{
@@ -55,6 +56,19 @@ pub struct UriTemplate {
     names: Vec<String>,
     /// The whole URI where it has no parameters: the common case costs no formatting.
     fixed: Option<Uri>,
+}
+
+/// As it was written.
+impl fmt::Display for UriTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, literal) in self.literals.iter().enumerate() {
+            f.write_str(literal)?;
+            if let Some(name) = self.names.get(n) {
+                write!(f, "{{{name}}}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl UriTemplate {

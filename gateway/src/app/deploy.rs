@@ -63,7 +63,7 @@ pub fn compile_all(
     addresses: Addresses,
 ) -> Result<Deployment, Vec<Diagnostic>> {
     let config = &loaded.config;
-    let created = created(config, account);
+    let created = created(config, account, loaded.default_preset);
     let directory = directory(config, account, &created, addresses.public);
     let base = management_base(config, addresses.management);
     let callback_url = |api: &Api, stage: &Stage| {
@@ -124,12 +124,12 @@ pub fn compile_all(
 }
 
 /// What the control plane has deployed: an API for each of its stages. An id that the file uses too is the file's.
-fn created(config: &Config, account: &Account) -> Vec<Api> {
+fn created(config: &Config, account: &Account, preset: Preset) -> Vec<Api> {
     let is_files = |id: &str| config.apis.iter().any(|api| api.api_id == id);
     let apis = account.apis().filter(|(id, _)| !is_files(id));
     let stages = apis.flat_map(|(_, api)| {
         let names = api.stages.keys();
-        names.filter_map(|name| control::resources(api, name, Preset::Open))
+        names.filter_map(|name| control::resources(api, name, preset))
     });
     stages.collect()
 }

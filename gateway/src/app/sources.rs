@@ -10,6 +10,8 @@ use gateway_core::resource::Preset;
 use crate::config::template::{self, Inputs, Setting, Template};
 use crate::config::{self, Config, ConfigErrors, Diagnostic, Loaded, Origin, Overrides};
 use crate::control;
+use crate::dev;
+use crate::dev::env_files::{self, EnvFile};
 
 /// What the command line names.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +26,8 @@ pub struct Sources {
     pub parameters: BTreeMap<String, String>,
     /// `--stage` of a `serverless.yml`.
     pub stage: Option<String>,
+    /// It is `wiregate dev`.
+    pub dev: Option<dev::Options>,
 }
 
 /// What the files say, without a mistake.
@@ -35,6 +39,8 @@ pub struct Read {
     pub templates: Vec<Template>,
     /// What all of them declare, as the control plane shows it.
     pub account: Account,
+    /// Variables for functions, the weakest first.
+    pub env_files: Vec<EnvFile>,
 }
 
 impl Sources {
@@ -44,15 +50,23 @@ impl Sources {
             file: self.file.as_deref(),
             env: std::env::vars(),
             overrides: self.overrides.clone(),
-            default_preset: Preset::Open,
+            default_preset: match self.dev {
+                Some(_) => Preset::Aws,
+                None => Preset::Open,
+            },
         })?;
         let templates = self.templates(&loaded.config)?;
         // Whether the rules take what the templates declare is known before anything is served.
         let account = account(&loaded, &templates)?;
+        let env_files = match &self.dev {
+            Some(options) => env_files::read(options)?,
+            None => Vec::new(),
+        };
         Ok(Read {
             loaded,
             templates,
             account,
+            env_files,
         })
     }
 

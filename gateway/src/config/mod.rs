@@ -80,6 +80,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Where everything stands in the file.
     pub located: Located,
+    /// The preset of an API that names none.
+    pub default_preset: Preset,
 }
 
 /// Reads the file and lays the other layers over it.
@@ -112,6 +114,7 @@ where
             File::Lost
         }
     };
+    let default_preset = request.default_preset;
     let parts = read(file, request, &sink);
     let name = sink.file().to_owned();
     let warnings = sink.finish()?;
@@ -127,6 +130,7 @@ where
         origins: Origins::collect(&tree),
         warnings,
         located: Located::new(&name, tree, inline),
+        default_preset,
     })
 }
 

@@ -6,11 +6,12 @@ mod functions;
 mod metrics;
 mod refusals;
 
+use std::fmt;
 use std::time::Duration;
 
 use gateway_core::call::Call;
 use gateway_core::failure::Failure;
-use gateway_core::live::LiveStage;
+use gateway_core::live::{LiveBackend, LiveStage};
 
 pub use access::AccessLog;
 pub use cluster::{ClusterMetrics, Handover};
@@ -28,6 +29,8 @@ pub struct Record<'a> {
     pub call: &'a Call<'a>,
     /// The route's meters.
     pub meter: &'a RouteMeter,
+    /// What was called, or would have been.
+    pub backend: Option<&'a LiveBackend>,
     /// How long the backend took; `None` where none was called.
     pub latency: Option<Duration>,
     /// The status that the caller saw, or would have seen.
@@ -38,6 +41,22 @@ pub struct Record<'a> {
     pub retried: bool,
 }
 
+/// Is told of each call, in place of the access log.
+pub struct Teller(Box<dyn Fn(&Record<'_>) + Send + Sync>);
+
+impl Teller {
+    /// Called on the threads that serve: it must not wait.
+    pub fn new(tell: impl Fn(&Record<'_>) + Send + Sync + 'static) -> Self {
+        Self(Box::new(tell))
+    }
+}
+
+impl fmt::Debug for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Teller")
+    }
+}
+
 /// Metrics and logs.
 #[derive(Debug)]
 pub struct Observe {
@@ -45,6 +64,7 @@ pub struct Observe {
     pub metrics: Metrics,
     access: AccessLog,
     refusals: Refusals,
+    teller: Option<Teller>,
 }
 
 impl Observe {
@@ -54,13 +74,25 @@ impl Observe {
             metrics: Metrics::new(),
             access,
             refusals: Refusals::new(),
+            teller: None,
+        }
+    }
+
+    /// Counters at zero, and somebody who is told of each call in place of the access log.
+    pub fn telling(access: AccessLog, teller: Teller) -> Self {
+        Self {
+            teller: Some(teller),
+            ..Self::new(access)
         }
     }
 
     /// Writes a finished call down. Every call comes by here, refused ones too.
     pub fn record(&self, record: &Record<'_>) {
         self.metrics.record(record);
-        self.access.write(record);
+        match &self.teller {
+            Some(Teller(tell)) => tell(record),
+            None => self.access.write(record),
+        }
     }
 
     /// Writes a handshake down that was refused before it became a call. `places` is where the client could go

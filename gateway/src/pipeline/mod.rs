@@ -208,6 +208,7 @@ impl Pipeline {
             stage: &stage.live,
             call,
             meter: stage.meters.of(route),
+            backend: route.and_then(|route| Some(&route.integration.as_ref()?.backend)),
             latency: end.latency,
             status: end.status,
             failure: end.failure,
