@@ -3,6 +3,7 @@
 
 mod client;
 mod connections;
+mod dev;
 mod export;
 mod import;
 mod nodes;
@@ -23,6 +24,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::connections::Connections;
+use self::dev::Dev;
 use self::export::Export;
 use self::import::Import;
 use self::nodes::Nodes;
@@ -44,6 +46,8 @@ struct Cli {
 enum Command {
     /// Serve the APIs of a configuration file.
     Serve(Serve),
+    /// Run an AWS WebSocket app on this machine, its functions too, from its template.
+    Dev(Dev),
     /// Check a configuration file and print what is in force and where each value came from.
     Check {
         /// The file.
@@ -126,6 +130,7 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Serve(serve) => serve_command(serve),
+        Command::Dev(dev) => dev_command(dev),
         Command::Check { file } => check(&file),
         Command::Nodes(nodes) => finish(nodes.run()),
         Command::Connections(connections) => finish(connections.run()),
@@ -156,6 +161,30 @@ fn serve_command(serve: Serve) -> ExitCode {
         Ok(read) => {
             start_log(read.loaded.config.server.log);
             app::run(read, sources)
+        }
+        Err(errors) => refuse(&errors),
+    }
+}
+
+fn dev_command(dev: Dev) -> ExitCode {
+    let found = match dev.find() {
+        Ok(found) => found,
+        Err(why) => {
+            eprintln!("wiregate: {why}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    for note in &found.notes {
+        eprintln!("wiregate: {note}");
+    }
+    match found.sources.read() {
+        Ok(read) => {
+            let mut log = read.loaded.config.server.log;
+            if found.sources.dev.as_ref().is_some_and(|dev| dev.json) {
+                log.format = LogFormat::Json;
+            }
+            start_log(log);
+            app::run(read, found.sources)
         }
         Err(errors) => refuse(&errors),
     }
