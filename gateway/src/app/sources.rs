@@ -1,17 +1,18 @@
 //! The files that say what is served: `wiregate.yaml` and templates, read together, refused together.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gateway_core::control::{Account, describe, describe_domain};
-use gateway_core::resource::Preset;
+use gateway_core::control::{Account, Kind, describe, describe_domain};
+use gateway_core::resource::{Function, Preset};
 
 use crate::config::template::{self, Inputs, Setting, Template};
 use crate::config::{self, Config, ConfigErrors, Diagnostic, Loaded, Origin, Overrides};
 use crate::control;
-use crate::dev;
 use crate::dev::env_files::{self, EnvFile};
+use crate::dev::folders::Folders;
+use crate::dev::laptop::Laptop;
 
 /// What the command line names.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +28,7 @@ pub struct Sources {
     /// `--stage` of a `serverless.yml`.
     pub stage: Option<String>,
     /// It is `wiregate dev`.
-    pub dev: Option<dev::Options>,
+    pub dev: Option<Arc<Laptop>>,
 }
 
 /// What the files say, without a mistake.
@@ -41,12 +42,18 @@ pub struct Read {
     pub account: Account,
     /// Variables for functions, the weakest first.
     pub env_files: Vec<EnvFile>,
+    /// Functions of templates that run here: no setting says another place.
+    pub functions: Vec<Function>,
+    /// Code that stands in a template itself, by the file that it belongs into.
+    pub inline_code: Vec<(PathBuf, String)>,
+    /// What keeps functions of templates from running here, and what those go without that do.
+    pub notices: Vec<Diagnostic>,
 }
 
 impl Sources {
     /// Reads all files.
     pub fn read(&self) -> Result<Read, ConfigErrors> {
-        let loaded = config::load(config::Request {
+        let mut loaded = config::load(config::Request {
             file: self.file.as_deref(),
             env: std::env::vars(),
             overrides: self.overrides.clone(),
@@ -59,15 +66,45 @@ impl Sources {
         // Whether the rules take what the templates declare is known before anything is served.
         let account = account(&loaded, &templates)?;
         let env_files = match &self.dev {
-            Some(options) => env_files::read(options)?,
+            Some(laptop) => env_files::read(&laptop.options)?,
             None => Vec::new(),
         };
+        let local = self.local(&loaded.config, &templates);
+        if let Some(laptop) = &self.dev {
+            let ids = api_ids(&loaded.config, &templates);
+            laptop
+                .complete(&mut loaded.config, &ids, &local.functions, &env_files)
+                .map_err(|message| mistake("wiregate dev", message))?;
+        }
         Ok(Read {
             loaded,
             templates,
             account,
             env_files,
+            functions: local.functions,
+            inline_code: local.inline_code,
+            notices: local.notices,
         })
+    }
+
+    /// Functions of templates that no setting says another place for.
+    fn local(&self, config: &Config, templates: &[Template]) -> Local {
+        let cache = match &self.dev {
+            Some(laptop) => laptop.folders.cache.clone(),
+            None => Folders::of(|name| std::env::var(name).ok()).map_or_else(
+                |_| std::env::temp_dir().join("wiregate"),
+                |folders| folders.cache,
+            ),
+        };
+        let mut local = Local::default();
+        let lambda = &config.lambda;
+        if lambda.endpoint.is_some() {
+            return local;
+        }
+        for template in templates {
+            local.add(template, &cache, |name| lambda.functions.contains_key(name));
+        }
+        local
     }
 
     fn templates(&self, config: &Config) -> Result<Vec<Template>, ConfigErrors> {
@@ -90,28 +127,7 @@ impl Read {
     pub fn warnings(&self) -> Vec<Diagnostic> {
         let notices = self.templates.iter().flat_map(|template| &template.notices);
         let warnings = self.loaded.warnings.iter().chain(notices).cloned();
-        warnings.chain(self.homeless()).collect()
-    }
-
-    /// The functions of templates that no setting says the place of: integrations that call them fail.
-    fn homeless(&self) -> impl Iterator<Item = Diagnostic> {
-        let lambda = &self.loaded.config.lambda;
-        let functions = self
-            .templates
-            .iter()
-            .flat_map(|template| &template.functions);
-        let homeless = functions.filter(|function| {
-            lambda.endpoint.is_none()
-                && !lambda.functions.contains_key(&function.name)
-                && !lambda.local.contains_key(&function.name)
-        });
-        homeless.map(|function| Diagnostic {
-            file: Arc::clone(&function.place.file),
-            origin: Origin::File(function.place.position),
-            path: function.logical_id.clone(),
-            message: format!("nothing says where the function {} runs", function.name),
-            hint: Some("set lambda.endpoint (WIREGATE_LAMBDA_ENDPOINT)".to_owned()),
-        })
+        warnings.chain(self.notices.iter().cloned()).collect()
     }
 
     /// The files whose change is worth a look, apart from `wiregate.yaml`.
@@ -122,6 +138,50 @@ impl Read {
         let pem = public.into_iter().chain(nodes).flatten();
         pem.chain(self.templates.iter().flat_map(|template| &template.files))
     }
+}
+
+/// What of templates runs here.
+#[derive(Default)]
+struct Local {
+    functions: Vec<Function>,
+    inline_code: Vec<(PathBuf, String)>,
+    notices: Vec<Diagnostic>,
+}
+
+impl Local {
+    fn add(&mut self, template: &Template, cache: &Path, is_elsewhere: impl Fn(&str) -> bool) {
+        for (declared, runnable) in template.runnable(cache) {
+            if is_elsewhere(&declared.name) {
+                continue;
+            }
+            match runnable {
+                Ok(runnable) => {
+                    self.functions.push(runnable.function);
+                    self.inline_code.extend(runnable.inline);
+                    self.notices.extend(runnable.notices);
+                }
+                Err(why) => self.notices.push(why),
+            }
+        }
+    }
+}
+
+fn api_ids(config: &Config, templates: &[Template]) -> Vec<String> {
+    let declared = templates.iter().flat_map(|template| &template.declared);
+    let declared = declared.filter(|declared| declared.kind == Kind::Api);
+    let declared = declared.map(|declared| declared.id.clone());
+    let written = config.apis.iter().map(|api| api.api_id.clone());
+    written.chain(declared).collect()
+}
+
+fn mistake(place: &str, message: String) -> ConfigErrors {
+    ConfigErrors::from(vec![Diagnostic {
+        file: place.into(),
+        origin: Origin::WholeFile,
+        path: String::new(),
+        message,
+        hint: None,
+    }])
 }
 
 /// What the files declare. Where clients would find the APIs stands in no document, so it need not be known yet.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -10,6 +11,7 @@ use crate::app::Sources;
 use crate::config::Overrides;
 use crate::dev::Options;
 use crate::dev::discover::{self, Kind};
+use crate::dev::laptop::Laptop;
 
 /// The port beside the public one.
 const MANAGEMENT_AFTER: u16 = 1;
@@ -49,7 +51,8 @@ pub(super) struct Dev {
 /// What is to be run, and what is to be said first.
 #[derive(Debug)]
 pub(super) struct Found {
-    pub(super) sources: Sources,
+    sources: Sources,
+    options: Options,
     pub(super) notes: Vec<String>,
 }
 
@@ -98,13 +101,18 @@ impl Dev {
             templates,
             parameters: self.parameters.into_iter().collect(),
             stage: self.stage,
-            dev: Some(Options {
-                folder,
-                env_files: self.env_files,
-                json: self.json,
-            }),
+            dev: None,
         };
-        Ok(Found { sources, notes })
+        let options = Options {
+            folder,
+            env_files: self.env_files,
+            json: self.json,
+        };
+        Ok(Found {
+            sources,
+            options,
+            notes,
+        })
     }
 
     /// The addresses of both listeners, where the command says them.
@@ -121,6 +129,22 @@ impl Dev {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port)).to_string();
         let management = self.management_listen.clone();
         Ok((Some(at(port)), management.or_else(|| Some(at(beside)))))
+    }
+}
+
+impl Found {
+    /// Whether JSON is wanted.
+    pub(super) fn is_json(&self) -> bool {
+        self.options.json
+    }
+
+    /// Makes what a run on this machine needs; the error is a sentence.
+    pub(super) fn open(self) -> Result<Sources, String> {
+        let laptop = Laptop::open(self.options, std::env::vars().collect())?;
+        Ok(Sources {
+            dev: Some(Arc::new(laptop)),
+            ..self.sources
+        })
     }
 }
 
@@ -149,10 +173,12 @@ mod tests {
         fs::write(at("w.yaml"), "apis: {}").unwrap();
         let (template, settings) = (PathBuf::from(at("t.yaml")), PathBuf::from(at("w.yaml")));
         let check = |arguments: &[&str], file: Option<&PathBuf>, templates: &[PathBuf]| {
-            let sources = found(arguments).unwrap().sources;
+            let Found {
+                sources, options, ..
+            } = found(arguments).unwrap();
             assert_eq!(sources.file.as_ref(), file, "{arguments:?}");
             assert_eq!(sources.templates, templates, "{arguments:?}");
-            assert_eq!(sources.dev.unwrap().folder, folder.path());
+            assert_eq!(options.folder, folder.path());
         };
         check(&[&at("t.yaml")], None, std::slice::from_ref(&template));
         check(&[&at("w.yaml")], Some(&settings), &[]);

@@ -30,7 +30,7 @@ use self::import::Import;
 use self::nodes::Nodes;
 use self::outbox::Outbox;
 use self::print::finish;
-use crate::app::{self, EXIT_CONFIG, Sources};
+use crate::app::{self, EXIT_CONFIG, EXIT_UNAVAILABLE, Sources};
 use crate::config::{self, ConfigErrors, Log, LogFormat, Overrides};
 use crate::functions::keeper;
 
@@ -174,17 +174,20 @@ fn dev_command(dev: Dev) -> ExitCode {
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    for note in &found.notes {
+    for note in found.notes.iter().filter(|_| !found.is_json()) {
         eprintln!("wiregate: {note}");
     }
-    match found.sources.read() {
+    let sources = match found.open() {
+        Ok(sources) => sources,
+        Err(why) => {
+            eprintln!("wiregate: {why}");
+            return ExitCode::from(EXIT_UNAVAILABLE);
+        }
+    };
+    match sources.read() {
         Ok(read) => {
-            let mut log = read.loaded.config.server.log;
-            if found.sources.dev.as_ref().is_some_and(|dev| dev.json) {
-                log.format = LogFormat::Json;
-            }
-            start_log(log);
-            app::run(read, found.sources)
+            start_log(read.loaded.config.server.log);
+            app::run(read, sources)
         }
         Err(errors) => refuse(&errors),
     }

@@ -7,6 +7,7 @@ pub mod dotenv;
 pub mod env_files;
 pub mod environment;
 pub mod folders;
+pub mod laptop;
 pub mod packages;
 pub mod print;
 pub mod watch;
