@@ -10,6 +10,7 @@ pub mod folders;
 pub mod laptop;
 pub mod packages;
 pub mod print;
+pub mod printer;
 pub mod watch;
 
 use std::path::PathBuf;
