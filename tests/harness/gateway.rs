@@ -41,6 +41,8 @@ pub struct GatewayCommand {
     management_listen: String,
     open_files: Option<u32>,
     data_dir: Option<PathBuf>,
+    /// `wiregate dev` in this folder.
+    dev: Option<PathBuf>,
 }
 
 impl GatewayCommand {
@@ -56,6 +58,15 @@ impl GatewayCommand {
             management_listen: "127.0.0.1:0".to_owned(),
             open_files: None,
             data_dir: None,
+            dev: None,
+        }
+    }
+
+    /// `wiregate dev` in that folder, for what it finds there; what it keeps, it keeps in a folder that ends with it.
+    pub fn dev(binary: &str, folder: &Path) -> Self {
+        Self {
+            dev: Some(folder.to_owned()),
+            ..Self::new(binary, "")
         }
     }
 
@@ -192,14 +203,26 @@ impl GatewayCommand {
                 shell
             }
         };
-        command.arg("serve").arg("--config").arg(config);
+        match &self.dev {
+            Some(folder) => {
+                command.arg("dev").current_dir(folder);
+                command.env("XDG_STATE_HOME", directory.join("state"));
+                // What functions would be told of this machine's own.
+                for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+                    command.env_remove(name);
+                }
+            }
+            None => {
+                command.arg("serve").arg("--config").arg(config);
+                let own = directory.join("data");
+                let data_dir = self.data_dir.as_deref().unwrap_or(&own);
+                command.arg("--data-dir").arg(data_dir);
+                command.current_dir(directory);
+            }
+        }
         command.args(["--listen", &self.listen]);
         command.args(["--management-listen", &self.management_listen]);
-        let own = directory.join("data");
-        let data_dir = self.data_dir.as_deref().unwrap_or(&own);
-        command.arg("--data-dir").arg(data_dir);
         command.args(&self.args);
-        command.current_dir(directory);
         for (name, _) in std::env::vars() {
             if name.starts_with("WIREGATE_") {
                 command.env_remove(name);
@@ -341,6 +364,11 @@ impl Gateway {
         format!("{}{}", self.stdout.text(), self.stderr.text())
     }
 
+    /// All it wrote to stdout so far.
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
     /// Its log so far: all it wrote to stderr.
     pub fn log(&self) -> String {
         self.stderr.text()
@@ -401,14 +429,21 @@ impl Drop for Gateway {
     }
 }
 
+fn is_ready(line: &str) -> bool {
+    line.starts_with("ready") || line.contains("\"kind\":\"ready\"")
+}
+
 fn callback(id: &str) -> String {
     format!("/dev/@connections/{}", id.replace('=', "%3D"))
 }
 
 fn address(ready: &str, name: &str) -> SocketAddr {
+    // `public=127.0.0.1:8080`, or as a member of a JSON object.
+    let member = format!("\"{name}\":\"");
     let value = ready
         .split_whitespace()
-        .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        .or_else(|| ready.split_once(&member)?.1.split('"').next());
     let mut address: SocketAddr = value
         .and_then(|value| value.parse().ok())
         .unwrap_or_else(|| panic!("no address `{name}=` in: {ready}"));
@@ -451,7 +486,7 @@ impl Lines {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = lines
             .iter()
-            .find(|line| line.starts_with("ready") && line.ends_with('\n'));
+            .find(|line| is_ready(line) && line.ends_with('\n'));
         ready.cloned()
     }
 

@@ -23,6 +23,7 @@ mod cluster;
 mod config;
 mod connect;
 mod control;
+mod dev;
 mod events;
 mod example;
 mod handshake;
