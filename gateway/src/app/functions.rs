@@ -1,50 +1,255 @@
-//! The functions that run here: the host with what the settings say of it, and what of it a reload changes.
+//! The functions that run here: the host with what the settings and the templates say of it, what `wiregate dev` adds to each
+//! function, and what of it a reload changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway_core::resource::Function;
+use tokio::sync::Mutex;
+use tokio::sync::broadcast::error::RecvError;
 
+use super::sources::Read;
 use crate::config::Config;
-use crate::functions::{FunctionHost, HostSettings};
+use crate::dev::laptop::{Laptop, Whereabouts};
+use crate::dev::print::Said;
+use crate::dev::printer::Printer;
+use crate::functions::{FunctionEvent, FunctionHost, HostSettings};
+use crate::node::Stages;
 use crate::observe::Observe;
 
-/// A host with the functions of the settings.
-pub(super) fn start(config: &Config, observe: &Observe) -> std::io::Result<Arc<FunctionHost>> {
-    let defaults = HostSettings::default();
-    let max_workers = match config.lambda.max_workers {
-        0 => defaults.max_workers,
-        count => count as usize,
-    };
-    let host = FunctionHost::start(HostSettings {
-        region: config.server.region.clone(),
-        account_id: config.server.account_id.clone(),
-        max_workers,
-        idle_timeout: config.lambda.idle_timeout,
-        metrics: observe.metrics.functions.clone(),
-        ..defaults
-    })?;
-    for function in config.lambda.local.values() {
-        host.put(function.clone());
-    }
-    Ok(host)
+/// The functions of this process; cheap to share.
+#[derive(Debug, Clone)]
+pub(super) struct Functions {
+    /// Runs them.
+    pub(super) host: Arc<FunctionHost>,
+    /// Where it is `wiregate dev`.
+    pub(super) laptop: Option<OnLaptop>,
 }
 
-/// Brings what changed into force; `all`: also code that may have changed in its place.
-pub(super) fn change(
-    host: &FunctionHost,
-    before: &BTreeMap<String, Function>,
-    now: &BTreeMap<String, Function>,
-    all: bool,
-) {
-    for name in before.keys().filter(|name| !now.contains_key(*name)) {
-        host.remove(name);
-        tracing::info!("the function {name} does not run here any more");
+/// What `wiregate dev` adds.
+#[derive(Debug, Clone)]
+pub(super) struct OnLaptop {
+    laptop: Arc<Laptop>,
+    pub(super) printer: Printer,
+    whereabouts: Whereabouts,
+    /// Functions are dressed one change after the other, so that the last one counts.
+    turn: Arc<Mutex<()>>,
+}
+
+impl OnLaptop {
+    pub(super) fn new(laptop: Arc<Laptop>, printer: Printer) -> Self {
+        Self {
+            laptop,
+            printer,
+            whereabouts: Whereabouts::default(),
+            turn: Arc::default(),
+        }
     }
-    for (name, function) in now {
-        if all || before.get(name) != Some(function) {
-            host.put(function.clone());
-            tracing::info!("the next calls of {name} get its present code");
+
+    /// How people trust the certificate, and what runs.
+    pub(super) fn banner(&self, config: &Config, wss: Option<&str>) -> Vec<String> {
+        let functions = config.lambda.local.values();
+        let named = functions.map(|it| format!("{} ({})", it.name, it.runtime.identifier()));
+        let named: Vec<String> = named.collect();
+        let mut lines = Vec::new();
+        if !named.is_empty() {
+            lines.push(format!("  functions: {}", named.join(", ")));
+        }
+        lines.extend(self.laptop.trust_lines(config, wss));
+        lines
+    }
+}
+
+impl Functions {
+    /// A host without a function.
+    pub(super) fn start(
+        config: &Config,
+        observe: &Observe,
+        laptop: Option<OnLaptop>,
+    ) -> std::io::Result<Self> {
+        let defaults = HostSettings::default();
+        let max_workers = match config.lambda.max_workers {
+            0 => defaults.max_workers,
+            count => count as usize,
+        };
+        let host = FunctionHost::start(HostSettings {
+            region: config.server.region.clone(),
+            account_id: config.server.account_id.clone(),
+            max_workers,
+            idle_timeout: config.lambda.idle_timeout,
+            metrics: observe.metrics.functions.clone(),
+            ..defaults
+        })?;
+        if let Some(laptop) = &laptop {
+            tokio::spawn(tell(Arc::clone(&host), laptop.printer.clone()));
+        }
+        Ok(Self { host, laptop })
+    }
+
+    /// Gives the host the functions that the files name. What they need may have to be installed first.
+    pub(super) async fn put_all(&mut self, read: &Read, stages: &Stages) {
+        if let Some(laptop) = &mut self.laptop {
+            laptop.whereabouts = whereabouts(stages);
+        }
+        let local = &read.loaded.config.lambda.local;
+        self.put(local.values().cloned().collect(), read).await;
+    }
+
+    /// Brings what changed into force; `all`: also code that may have changed in its place.
+    pub(super) fn change(&self, before: &Read, now: &Read, all: bool) {
+        let all = all || before.env_files != now.env_files;
+        let [before, after] = [before, now].map(|read| &read.loaded.config.lambda.local);
+        for name in before.keys().filter(|name| !after.contains_key(*name)) {
+            self.host.remove(name);
+            tracing::info!("the function {name} does not run here any more");
+        }
+        let changed = after
+            .iter()
+            .filter(|(name, function)| all || before.get(*name) != Some(*function));
+        let changed = changed.map(|(_, function)| function.clone()).collect();
+        self.put_meanwhile(changed, now);
+    }
+
+    /// Takes up the code of folders that have changed.
+    pub(super) fn take_up(&self, folders: &BTreeSet<PathBuf>, read: &Read) {
+        let local = read.loaded.config.lambda.local.values();
+        let changed = local.filter(|function| folders.contains(&function.code));
+        self.put_meanwhile(changed.cloned().collect(), read);
+    }
+
+    /// While whatever else goes on.
+    fn put_meanwhile(&self, functions: Vec<Function>, read: &Read) {
+        if functions.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = functions.iter().map(|it| it.name.as_str()).collect();
+        let names = names.join(", ");
+        if self.laptop.is_none() {
+            for function in functions {
+                self.host.put(function);
+            }
+            tracing::info!("the next calls of {names} get their present code");
+            return;
+        }
+        let (this, parts) = (self.clone(), Parts::of(read));
+        tokio::spawn(async move {
+            this.dress_and_put(functions, &parts).await;
+            if let Some(laptop) = &this.laptop {
+                let note = format!("the next calls of {names} get their present code");
+                laptop.printer.note(note);
+            }
+        });
+    }
+
+    async fn put(&self, functions: Vec<Function>, read: &Read) {
+        self.dress_and_put(functions, &Parts::of(read)).await;
+    }
+
+    async fn dress_and_put(&self, functions: Vec<Function>, parts: &Parts) {
+        let Some(on) = &self.laptop else {
+            for function in functions {
+                self.host.put(function);
+            }
+            return;
+        };
+        let _turn = on.turn.lock().await;
+        let note = |text: String| on.printer.note(text);
+        for function in functions {
+            let Parts { config, env_files } = parts;
+            let dressed = on
+                .laptop
+                .dress(function, config, env_files, &on.whereabouts, &note);
+            self.host.put(dressed.await);
+        }
+    }
+}
+
+/// What of the files a function's environment is made of.
+struct Parts {
+    config: Config,
+    env_files: Vec<crate::dev::env_files::EnvFile>,
+}
+
+impl Parts {
+    fn of(read: &Read) -> Self {
+        Self {
+            config: read.loaded.config.clone(),
+            env_files: read.env_files.clone(),
+        }
+    }
+}
+
+/// Where this gateway is, as its functions are told.
+fn whereabouts(stages: &Stages) -> Whereabouts {
+    let served = stages.load();
+    let mut deployed: Vec<_> = served.deployed().collect();
+    deployed.sort_by(|a, b| a.callback_url.cmp(&b.callback_url));
+    let host = &served.directory.public_host;
+    let apis: BTreeMap<String, String> = deployed
+        .iter()
+        .map(|stage| {
+            let (id, name) = (&*stage.live.api_id, &*stage.live.stage_name);
+            let path = served.directory.stage_path(id, name);
+            let path = path
+                .strip_suffix(name)
+                .unwrap_or(&path)
+                .trim_end_matches('/');
+            (id.to_owned(), format!("{host}{path}"))
+        })
+        .collect();
+    Whereabouts {
+        apis: apis.into_iter().collect(),
+        callback_url: deployed.first().map(|stage| stage.callback_url.to_string()),
+    }
+}
+
+/// Shows what happens in functions.
+async fn tell(host: Arc<FunctionHost>, printer: Printer) {
+    let mut events = host.watch();
+    // It would keep the host.
+    drop(host);
+    loop {
+        let event = match events.recv().await {
+            Ok(event) => event,
+            Err(RecvError::Lagged(missed)) => {
+                printer.note(format!("{missed} lines of functions were left out"));
+                continue;
+            }
+            Err(RecvError::Closed) => return,
+        };
+        match event {
+            FunctionEvent::Line {
+                function,
+                request_id,
+                line,
+            } => printer.say(Said::Line {
+                function,
+                request_id,
+                line,
+            }),
+            FunctionEvent::InitFailed {
+                function,
+                error_type,
+                message,
+            } => printer.say(Said::Failed {
+                function,
+                request_id: None,
+                error_type,
+                message,
+            }),
+            FunctionEvent::Ended {
+                function,
+                request_id,
+                error: Some((error_type, message)),
+                ..
+            } => printer.say(Said::Failed {
+                function,
+                request_id: Some(request_id),
+                error_type,
+                message,
+            }),
+            FunctionEvent::Began { .. } | FunctionEvent::Ended { .. } => {}
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The life of the process: start in order, serve, reload, drain, stop.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use gateway_core::address::Directory;
 use gateway_core::control::Account;
 use gateway_core::id::NodeId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,15 +17,16 @@ use tokio::task::JoinHandle;
 use super::control;
 use super::deploy::{Addresses, compile_all};
 use super::deployer::Deployer;
-use super::functions;
+use super::functions::{Functions, OnLaptop};
 use super::membership::Membership;
 use super::reload::{Reloader, SIGNAL};
 use super::sources::{Read, Sources};
 use super::workers::{self, Listeners, Shared};
 use crate::config::template::Template;
 use crate::config::{Config, ConfigErrors, Diagnostic, LogFormat, Store, Watcher};
+use crate::dev::printer::Printer;
+use crate::dev::watch::CodeWatcher;
 use crate::env;
-use crate::functions::FunctionHost;
 use crate::integration::http::TlsRoots;
 use crate::listen::{self, Budget, Handshakes, Port, TlsOffer};
 use crate::node::{self, Node, Owed, Registry, Report, Stages};
@@ -34,6 +37,8 @@ use crate::websocket::OutboxTerms;
 pub const EXIT_CONFIG: u8 = 64;
 /// Exit code where the system does not give what is needed (`EX_UNAVAILABLE`).
 pub const EXIT_UNAVAILABLE: u8 = 69;
+/// Exit code of a start that a signal ended.
+const EXIT_INTERRUPTED: u8 = 130;
 /// Exit code of a drain that left something undone.
 const EXIT_UNFINISHED: u8 = 1;
 
@@ -71,7 +76,7 @@ struct Process {
     /// Keeps this node's place among the others.
     life: Option<JoinHandle<()>>,
     /// Runs functions; stopped when nothing calls them any more.
-    functions: Arc<FunctionHost>,
+    functions: Functions,
 }
 
 struct Signals {
@@ -90,7 +95,7 @@ impl Process {
                 hangup: signal(SignalKind::hangup())?,
             })
         })();
-        let signals =
+        let mut signals =
             signals.map_err(|error| unavailable(&format!("signals cannot be caught: {error}")))?;
         let config = &loaded.config;
         let server = &config.server;
@@ -136,7 +141,11 @@ impl Process {
             crate::config::AccessLog::All => AccessLog::All,
         };
         let (places, reserved) = places();
-        let observe = Arc::new(Observe::new(access));
+        let laptop = laptop(&sources, &read)?;
+        let observe = Arc::new(match &laptop {
+            Some(laptop) => Observe::telling(access, laptop.printer.teller()),
+            None => Observe::new(access),
+        });
         let mut warnings = read.warnings();
         let started = Deployer::start(
             addresses,
@@ -165,10 +174,17 @@ impl Process {
             Some(membership) => Arc::clone(&membership.node),
             None => Arc::new(Node::new(NodeId(env::random()), Registry::default(), None)),
         };
-        let functions = functions::start(config, &observe);
-        let functions = functions
+        let functions = Functions::start(config, &observe, laptop);
+        let mut functions = functions
             .map_err(|error| unavailable(&format!("the function host cannot start: {error}")))?;
-        lambda.host = Some(Arc::clone(&functions));
+        lambda.host = Some(Arc::clone(&functions.host));
+        read.write_inline_code().map_err(|why| unavailable(&why))?;
+        // Packages may have to be installed, which nobody must wait for who has changed their mind.
+        tokio::select! {
+            () = functions.put_all(&read, &stages) => {}
+            _ = signals.terminate.recv() => return Err(ExitCode::from(EXIT_INTERRUPTED)),
+            _ = signals.interrupt.recv() => return Err(ExitCode::from(EXIT_INTERRUPTED)),
+        }
         let shared = Shared {
             config: Arc::new(loaded.config.clone()),
             node,
@@ -206,7 +222,14 @@ impl Process {
         let (stop, stopped) = watch::channel(false);
         let threads = spawn_all(&shared, public, management, node_listeners, &stopped)
             .map_err(|error| unavailable(&format!("a worker thread cannot start: {error}")))?;
-        announce(&shared, nodes, &warnings, &read.templates, places);
+        let banner = Banner {
+            nodes,
+            warnings: &warnings,
+            templates: &read.templates,
+            places,
+            laptop: functions.laptop.as_ref(),
+        };
+        announce(&shared, &banner);
         if membership.is_some() {
             // Other nodes change APIs too. It ends with the runtime.
             tokio::spawn(Arc::clone(&control).follow());
@@ -217,7 +240,7 @@ impl Process {
             control,
             tls,
             link: shared.link.clone(),
-            functions: Arc::clone(&functions),
+            functions: functions.clone(),
             read,
         };
         Ok(Self {
@@ -234,7 +257,19 @@ impl Process {
     async fn serve(mut self) -> ExitCode {
         let mut watched = self.reloader.files();
         let mut watcher = self.watch(&watched);
+        let (mut code, mut code_watcher) = (BTreeSet::new(), None);
         loop {
+            let folders = self.code();
+            if folders != code {
+                code_watcher = watch_code(&folders);
+                code = folders;
+            }
+            let code_changed = async {
+                match &mut code_watcher {
+                    Some(watcher) => watcher.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
             let changed = async {
                 match &mut watcher {
                     Some(watcher) => watcher.changed().await,
@@ -246,6 +281,7 @@ impl Process {
                 _ = self.signals.interrupt.recv() => break,
                 _ = self.signals.hangup.recv() => self.reloader.reload(SIGNAL).await,
                 () = changed => self.reloader.reload("a file changed").await,
+                folders = code_changed => self.functions.take_up(&folders, &self.reloader.read),
             }
             let files = self.reloader.files();
             if files != watched {
@@ -254,6 +290,18 @@ impl Process {
             }
         }
         self.drain().await
+    }
+
+    /// Folders with code whose changes are taken up.
+    fn code(&self) -> BTreeSet<PathBuf> {
+        if self.functions.laptop.is_none() || !self.shared.config.server.watch {
+            return BTreeSet::new();
+        }
+        let local = &self.reloader.read.loaded.config.lambda.local;
+        local
+            .values()
+            .map(|function| function.code.clone())
+            .collect()
     }
 
     fn watch(&self, files: &[PathBuf]) -> Option<Watcher> {
@@ -289,7 +337,10 @@ impl Process {
         };
         let report = self.leave(report).await;
         // They took the last $disconnects.
-        self.functions.stop().await;
+        self.functions.host.stop().await;
+        if let Some(laptop) = &self.functions.laptop {
+            laptop.printer.finish();
+        }
         self.shared.closing.start();
         let _ = self.stop.send(true);
         for thread in self.threads {
@@ -357,6 +408,33 @@ impl Process {
     }
 }
 
+/// What `wiregate dev` adds; refused where a program is missing that functions need.
+fn laptop(sources: &Sources, read: &Read) -> Result<Option<OnLaptop>, ExitCode> {
+    let Some(laptop) = &sources.dev else {
+        return Ok(None);
+    };
+    let config = &read.loaded.config;
+    let missing = laptop.missing_tools(config, &read.env_files, |name| laptop.has_program(name));
+    if !missing.is_empty() {
+        return Err(unavailable(&missing.join("\nwiregate: ")));
+    }
+    let printer = Printer::start(laptop.options.json, laptop.no_color());
+    let printer =
+        printer.map_err(|error| unavailable(&format!("the printer cannot start: {error}")))?;
+    Ok(Some(OnLaptop::new(Arc::clone(laptop), printer)))
+}
+
+fn watch_code(folders: &BTreeSet<PathBuf>) -> Option<CodeWatcher> {
+    if folders.is_empty() {
+        return None;
+    }
+    CodeWatcher::new(folders.iter().cloned())
+        .inspect_err(|error| {
+            tracing::warn!("code cannot be watched, use SIGHUP after changes: {error}");
+        })
+        .ok()
+}
+
 fn worker_count(config: &Config) -> usize {
     match config.server.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -394,14 +472,25 @@ fn spawn_all(
         .collect()
 }
 
-/// The banner says what is served, where, with which store and preset; the line that begins with `ready` is for programs.
-fn announce(
-    shared: &Shared,
+/// What is told when all is ready.
+struct Banner<'a> {
     nodes: Option<SocketAddr>,
-    warnings: &[Diagnostic],
-    templates: &[Template],
+    warnings: &'a [Diagnostic],
+    templates: &'a [Template],
+    /// Room for connections.
     places: usize,
-) {
+    laptop: Option<&'a OnLaptop>,
+}
+
+/// The banner says what is served, where, with which store and preset; the line that begins with `ready` is for programs.
+fn announce(shared: &Shared, banner: &Banner<'_>) {
+    let Banner {
+        nodes,
+        warnings,
+        templates,
+        places,
+        laptop,
+    } = banner;
     let mut out = std::io::stdout().lock();
     let served = shared.stages.load();
     let mut lines = vec![format!(
@@ -445,7 +534,18 @@ fn announce(
             );
         }
     }
-    for template in templates {
+    if let Some(laptop) = laptop {
+        let secure = deployed.first().map(|stage| {
+            let Directory { public_host, .. } = &served.directory;
+            let (id, name) = (&stage.live.api_id, &stage.live.stage_name);
+            format!(
+                "wss://{public_host}{}",
+                served.directory.stage_path(id, name)
+            )
+        });
+        lines.extend(laptop.banner(&shared.config, secure.as_deref()));
+    }
+    for template in *templates {
         let outputs = template.outputs.iter();
         lines.extend(
             outputs
@@ -470,6 +570,16 @@ fn announce(
         } else {
             let _ = writeln!(out, "{line}");
         }
+    }
+    if json && laptop.is_some() {
+        let ready = serde_json::json!({
+            "kind": "ready",
+            "public": shared.public,
+            "management": shared.management,
+        });
+        let _ = writeln!(out, "{ready}");
+        let _ = out.flush();
+        return;
     }
     let nodes = nodes.map_or(String::new(), |nodes| format!(" nodes={nodes}"));
     let _ = writeln!(

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::deployer::Deployer;
-use super::functions;
+use super::functions::Functions;
 use super::membership::LinkDoor;
 use super::sources::{Read, Sources};
 use crate::config::{ClusterTls, Config, ConfigErrors, Loaded};
 use crate::control::Control;
-use crate::functions::FunctionHost;
 use crate::listen::TlsOffer;
 
 /// Why a reload takes up code that no file tells to have changed.
@@ -25,7 +24,7 @@ pub(super) struct Reloader {
     /// Where there are other nodes.
     pub(super) link: Option<LinkDoor>,
     /// Runs functions.
-    pub(super) functions: Arc<FunctionHost>,
+    pub(super) functions: Functions,
     /// What is in force.
     pub(super) read: Read,
 }
@@ -35,9 +34,7 @@ impl Reloader {
     pub(super) async fn reload(&mut self, why: &str) {
         match self.load() {
             Ok(read) => {
-                let before = &self.read.loaded.config.lambda.local;
-                let local = &read.loaded.config.lambda.local;
-                functions::change(&self.functions, before, local, why == SIGNAL);
+                self.functions.change(&self.read, &read, why == SIGNAL);
                 self.control.declare(&read.account).await;
                 let loaded = read.loaded;
                 if loaded.config.server.tls != self.read.loaded.config.server.tls {
@@ -94,11 +91,15 @@ impl Reloader {
             .iter()
             .chain(self.read.files())
             .cloned()
+            .chain(self.sources.watched_besides())
             .collect()
     }
 
     fn load(&self) -> Result<Read, ConfigErrors> {
         let read = self.sources.read()?;
+        if let Err(why) = read.write_inline_code() {
+            tracing::error!("{why}");
+        }
         let warnings = self.deployer.load(&read.loaded)?;
         for warning in read.warnings().iter().chain(&warnings) {
             tracing::warn!("{warning}");

@@ -42,8 +42,6 @@ pub struct Read {
     pub account: Account,
     /// Variables for functions, the weakest first.
     pub env_files: Vec<EnvFile>,
-    /// Functions of templates that run here: no setting says another place.
-    pub functions: Vec<Function>,
     /// Code that stands in a template itself, by the file that it belongs into.
     pub inline_code: Vec<(PathBuf, String)>,
     /// What keeps functions of templates from running here, and what those go without that do.
@@ -69,11 +67,13 @@ impl Sources {
             Some(laptop) => env_files::read(&laptop.options)?,
             None => Vec::new(),
         };
-        let local = self.local(&loaded.config, &templates);
+        let mut local = self.local(&loaded.config, &templates);
+        // From here on there is no difference between them and those of the settings.
+        loaded.config.lambda.local.append(&mut local.functions);
         if let Some(laptop) = &self.dev {
             let ids = api_ids(&loaded.config, &templates);
             laptop
-                .complete(&mut loaded.config, &ids, &local.functions, &env_files)
+                .complete(&mut loaded.config, &ids, &env_files)
                 .map_err(|message| mistake("wiregate dev", message))?;
         }
         Ok(Read {
@@ -81,10 +81,15 @@ impl Sources {
             templates,
             account,
             env_files,
-            functions: local.functions,
             inline_code: local.inline_code,
             notices: local.notices,
         })
+    }
+
+    /// Further files whose change is worth a look.
+    pub fn watched_besides(&self) -> impl Iterator<Item = PathBuf> {
+        let laptop = self.dev.iter();
+        laptop.flat_map(|laptop| env_files::watched(&laptop.options))
     }
 
     /// Functions of templates that no setting says another place for.
@@ -102,7 +107,9 @@ impl Sources {
             return local;
         }
         for template in templates {
-            local.add(template, &cache, |name| lambda.functions.contains_key(name));
+            local.add(template, &cache, |name| {
+                lambda.functions.contains_key(name) || lambda.local.contains_key(name)
+            });
         }
         local
     }
@@ -130,6 +137,18 @@ impl Read {
         warnings.chain(self.notices.iter().cloned()).collect()
     }
 
+    /// Puts code that stands in a template into the files from which it is run.
+    pub fn write_inline_code(&self) -> Result<(), String> {
+        for (file, text) in &self.inline_code {
+            let written = file
+                .parent()
+                .map_or(Ok(()), std::fs::create_dir_all)
+                .and_then(|()| std::fs::write(file, text));
+            written.map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+        }
+        Ok(())
+    }
+
     /// The files whose change is worth a look, apart from `wiregate.yaml`.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let server = &self.loaded.config.server;
@@ -143,7 +162,7 @@ impl Read {
 /// What of templates runs here.
 #[derive(Default)]
 struct Local {
-    functions: Vec<Function>,
+    functions: BTreeMap<String, Function>,
     inline_code: Vec<(PathBuf, String)>,
     notices: Vec<Diagnostic>,
 }
@@ -156,7 +175,12 @@ impl Local {
             }
             match runnable {
                 Ok(runnable) => {
-                    self.functions.push(runnable.function);
+                    let mut function = runnable.function;
+                    // Workers have a working directory of their own.
+                    if let Ok(code) = std::path::absolute(&function.code) {
+                        function.code = code;
+                    }
+                    self.functions.insert(function.name.clone(), function);
                     self.inline_code.extend(runnable.inline);
                     self.notices.extend(runnable.notices);
                 }

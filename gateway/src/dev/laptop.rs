@@ -34,7 +34,7 @@ pub struct Laptop {
 }
 
 /// Where this gateway is, once it listens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Whereabouts {
     /// What stands in place of `{apiId}.execute-api.…`: host and path by API.
     pub apis: Vec<(String, String)>,
@@ -76,7 +76,6 @@ impl Laptop {
         &self,
         config: &mut Config,
         api_ids: &[String],
-        functions: &[Function],
         files: &[EnvFile],
     ) -> Result<(), String> {
         if config.server.tls.is_none() {
@@ -89,7 +88,7 @@ impl Laptop {
         }
         let known = &mut config.server.credentials;
         let files = variables_of(files);
-        let own = functions.iter().filter_map(|function| {
+        let own = config.lambda.local.values().filter_map(|function| {
             environment::own_credential(&environment::for_one(&function.environment, &files))
         });
         for credential in std::iter::once(self.credential.clone()).chain(own) {
@@ -217,8 +216,13 @@ impl Laptop {
         }
     }
 
-    /// How the local authority is trusted, for people.
-    pub fn trust_lines(&self, wss: Option<&str>) -> Vec<String> {
+    /// How the certificate is trusted, for people; nothing where it is the settings' own.
+    pub fn trust_lines(&self, config: &Config, wss: Option<&str>) -> Vec<String> {
+        let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = issued.as_ref().map(|(_, identity)| identity);
+        if config.server.tls.as_ref().map(|tls| &tls.identity) != ours {
+            return Vec::new();
+        }
         let home = self.shell.get("HOME").map(Path::new);
         let file = folders::shown(&self.authority.certificate(), home);
         let mut lines = vec![format!(
@@ -237,14 +241,16 @@ impl Laptop {
     /// What people are told who lack a program that functions need; `is_there` says whether the path has one.
     pub fn missing_tools(
         &self,
-        functions: &[Function],
+        config: &Config,
         files: &[EnvFile],
         is_there: impl Fn(&str) -> bool,
     ) -> Vec<String> {
         let files = variables_of(files);
         let names = |wanted: fn(&Runtime) -> bool, own: &str| -> Vec<&str> {
-            let lacking = functions
-                .iter()
+            let lacking = config
+                .lambda
+                .local
+                .values()
                 .filter(|function| wanted(&function.runtime));
             let lacking = lacking.filter(|function| {
                 !environment::for_one(&function.environment, &files).contains_key(own)
@@ -273,6 +279,13 @@ impl Laptop {
             ));
         }
         missing
+    }
+
+    /// Whether colours are unwanted ("NO_COLOR", no-color.org).
+    pub fn no_color(&self) -> bool {
+        self.shell
+            .get("NO_COLOR")
+            .is_some_and(|value| !value.is_empty())
     }
 
     /// Whether the shell's path has an executable of this name.
