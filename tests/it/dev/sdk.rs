@@ -254,7 +254,7 @@ async fn what_functions_write_and_how_they_fail_is_shown_and_as_json_on_request(
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
         .collect();
-    let of = |kind: &str| lines.iter().filter(move |line| line["kind"] == kind);
+    let of = |kind: &'static str| lines.iter().filter(move |line| line["kind"] == kind);
     assert_eq!(of("ready").count(), 1, "{output}");
     let call = of("call").find(|line| line["event"] == "MESSAGE").unwrap();
     assert_eq!(call["backend"], "Fail");
