@@ -14,6 +14,7 @@ pub mod dev;
 pub mod env;
 pub mod functions;
 pub mod integration;
+pub mod lambda_api;
 pub mod listen;
 pub mod management;
 pub mod node;

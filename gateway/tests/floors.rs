@@ -15,7 +15,13 @@ const LEVELS: [(&str, &[&str]); 10] = [
     ("floor 3, the walk", &["pipeline"]),
     (
         "floor 4, front doors",
-        &["websocket", "callback", "control", "management"],
+        &[
+            "websocket",
+            "callback",
+            "control",
+            "lambda_api",
+            "management",
+        ],
     ),
     ("floor 5, listeners", &["listen"]),
     ("floor 5, the laptop", &["dev"]),

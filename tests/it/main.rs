@@ -30,6 +30,7 @@ mod handshake;
 mod hostile;
 mod inspect;
 mod lambda;
+mod lambda_api;
 mod lifecycle;
 mod limits;
 mod load;

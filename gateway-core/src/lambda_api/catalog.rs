@@ -19,7 +19,13 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// What was created by requests: what must be stored, and run.
+    /// What is stored.
+    pub fn stored(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        let stored = self.functions.iter();
+        stored.map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    /// What was created by requests and is to run: all that is stored but for what a file has the name of.
     pub fn created(&self) -> impl Iterator<Item = (&str, &Entry)> {
         let created = self.functions.iter();
         created
@@ -30,6 +36,11 @@ impl Catalog {
     /// Takes what files declare in place of what they declared before. A name that was created too is the file's meanwhile.
     pub fn declare(&mut self, declared: BTreeMap<String, Entry>) {
         self.declared = declared;
+    }
+
+    /// Whether a file has this name.
+    pub fn is_declared(&self, name: &str) -> bool {
+        self.declared.contains_key(name)
     }
 
     pub(super) fn all(&self) -> BTreeMap<&str, &Entry> {

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Function {
     /// `FunctionName`: what integrations call.
     pub name: String,
+    /// `$LATEST`, or the number of a published version.
+    pub version: String,
     /// What runs it.
     pub runtime: Runtime,
     /// `Handler`, such as `app.handler`; a `provided` runtime reads it from `_HANDLER` and may do without.
@@ -23,7 +25,7 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
     /// Processes at once, each with one call; `None` is the host's default.
     pub max_workers: Option<u32>,
-    /// Qualifiers beside `$LATEST` that mean this code.
+    /// Qualifiers beside the version that mean this code.
     pub aliases: Vec<String>,
 }
 

@@ -28,6 +28,7 @@ use crate::dev::printer::Printer;
 use crate::dev::watch::CodeWatcher;
 use crate::env;
 use crate::integration::http::TlsRoots;
+use crate::lambda_api;
 use crate::listen::{self, Budget, Handshakes, Port, TlsOffer};
 use crate::node::{self, Node, Owed, Registry, Report, Stages};
 use crate::observe::{AccessLog, Observe};
@@ -185,6 +186,20 @@ impl Process {
             _ = signals.terminate.recv() => return Err(ExitCode::from(EXIT_INTERRUPTED)),
             _ = signals.interrupt.recv() => return Err(ExitCode::from(EXIT_INTERRUPTED)),
         }
+        let lambda_api = lambda_api::LambdaApi::open(
+            lambda_api::Settings {
+                region: server.region.clone(),
+                account_id: server.account_id.clone(),
+            },
+            Arc::clone(&functions.host),
+            server.data_dir.as_deref(),
+            config.lambda.local.values(),
+        );
+        let lambda_api = Arc::new(lambda_api.map_err(|error| {
+            unavailable(&format!(
+                "functions of the Lambda API cannot be kept: {error}"
+            ))
+        })?);
         let shared = Shared {
             config: Arc::new(loaded.config.clone()),
             node,
@@ -197,6 +212,7 @@ impl Process {
                 .map(|membership| membership.link.clone()),
             stages,
             control: Arc::clone(&control),
+            lambda_api: Arc::clone(&lambda_api),
             observe,
             drain: Arc::default(),
             owed: Arc::new(Owed::new(server.max_owed_disconnects as usize)),
@@ -238,6 +254,7 @@ impl Process {
             sources,
             deployer,
             control,
+            lambda_api,
             tls,
             link: shared.link.clone(),
             functions: functions.clone(),

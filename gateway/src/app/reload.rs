@@ -9,6 +9,7 @@ use super::membership::LinkDoor;
 use super::sources::{Read, Sources};
 use crate::config::{ClusterTls, Config, ConfigErrors, Loaded};
 use crate::control::Control;
+use crate::lambda_api::LambdaApi;
 use crate::listen::TlsOffer;
 
 /// Why a reload takes up code that no file tells to have changed.
@@ -20,6 +21,7 @@ pub(super) struct Reloader {
     pub(super) sources: Sources,
     pub(super) deployer: Arc<Deployer>,
     pub(super) control: Arc<Control>,
+    pub(super) lambda_api: Arc<LambdaApi>,
     pub(super) tls: Arc<TlsOffer>,
     /// Where there are other nodes.
     pub(super) link: Option<LinkDoor>,
@@ -35,6 +37,8 @@ impl Reloader {
         match self.load() {
             Ok(read) => {
                 self.functions.change(&self.read, &read, why == SIGNAL);
+                self.lambda_api
+                    .declare(read.loaded.config.lambda.local.values());
                 self.control.declare(&read.account).await;
                 let loaded = read.loaded;
                 if loaded.config.server.tls != self.read.loaded.config.server.tls {

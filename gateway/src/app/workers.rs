@@ -18,6 +18,7 @@ use crate::control::Control;
 use crate::integration::http::{HttpClient, HttpClientConfig, TlsRoots};
 use crate::integration::lambda::{LambdaEndpoint, PathName};
 use crate::integration::{FunctionPlace, Integrations, LambdaEndpoints};
+use crate::lambda_api::LambdaApi;
 use crate::listen::{Budget, Handshakes, ManagementListener, PublicListener, TlsOffer};
 use crate::management::{self, Access, Health};
 use crate::node::{Drain, Node, Owed, Stages};
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) node: Arc<Node>,
     pub(super) stages: Arc<Stages>,
     pub(super) control: Arc<Control>,
+    pub(super) lambda_api: Arc<LambdaApi>,
     pub(super) observe: Arc<Observe>,
     pub(super) drain: Arc<Drain>,
     pub(super) owed: Arc<Owed>,
@@ -139,6 +141,7 @@ async fn work(
     let management_listener = Arc::new(ManagementListener {
         callback,
         control: Arc::clone(&shared.control),
+        lambda_api: Arc::clone(&shared.lambda_api),
         router: management::router(health),
         access: Access {
             listener: shared.management,

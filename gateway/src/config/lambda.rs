@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway_core::lambda_api::LATEST;
 use gateway_core::lambda_arn::LambdaTarget;
 use gateway_core::resource::{Function as LocalFunction, Runtime};
 
@@ -131,6 +132,7 @@ fn local_function(name: &str, code: &Cursor<'_>, fields: &mut Fields<'_>) -> Opt
         return None;
     }
     Some(LocalFunction {
+        version: LATEST.to_owned(),
         name: name.to_owned(),
         runtime: runtime?,
         handler: handler?,

@@ -24,7 +24,7 @@ pub struct Invocation {
 pub struct Invoked {
     /// What the function knows the call by.
     pub request_id: String,
-    /// `$LATEST`.
+    /// `$LATEST`, or a number.
     pub executed_version: String,
     /// The last 4 KB of the call's log.
     pub log_tail: Bytes,

@@ -53,7 +53,7 @@ pub(super) fn environment(sources: &Sources<'_>) -> BTreeMap<String, String> {
     set("LAMBDA_TASK_ROOT", &code);
     set("LAMBDA_RUNTIME_DIR", &code);
     set("AWS_LAMBDA_FUNCTION_NAME", &function.name);
-    set("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
+    set("AWS_LAMBDA_FUNCTION_VERSION", &function.version);
     let memory = function.memory_mib.to_string();
     set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory);
     let group = format!("/aws/lambda/{}", function.name);
@@ -78,6 +78,7 @@ mod tests {
 
     fn function(runtime: &str, variables: &[(&str, &str)]) -> Function {
         Function {
+            version: "$LATEST".to_owned(),
             name: "chat".to_owned(),
             runtime: Runtime::parse(runtime).unwrap(),
             handler: "app.handler".to_owned(),

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gateway_core::function::{FunctionError, Undone};
+use gateway_core::lambda_api::LATEST;
 use gateway_core::lambda_arn::LambdaTarget;
 use gateway_core::resource::Function;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -92,7 +93,8 @@ impl Host {
 #[derive(Debug)]
 pub struct FunctionHost {
     host: Arc<Host>,
-    functions: RwLock<HashMap<String, Entry>>,
+    /// By name, and by version.
+    functions: RwLock<HashMap<String, BTreeMap<String, Entry>>>,
     runtime: tokio::runtime::Handle,
     /// Every task of a function holds a copy of it until its workers are gone.
     alive: Mutex<Option<mpsc::Sender<()>>>,
@@ -150,8 +152,15 @@ impl FunctionHost {
             .functions
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = functions.get_mut(&function.name) {
+        let versions = functions.entry(function.name.clone()).or_default();
+        if let Some(entry) = versions.get_mut(&function.version) {
+            let renamed = same_but_for_aliases(&entry.function, &function);
+            let aliases_moved = entry.function.aliases != function.aliases;
             entry.function = Arc::clone(&function);
+            // Another name is no reason to load the code again.
+            if renamed && aliases_moved {
+                return;
+            }
             if entry
                 .messages
                 .send(Message::Replace(Arc::clone(&function)))
@@ -165,23 +174,40 @@ impl FunctionHost {
             return;
         };
         let (messages, inbox) = mpsc::unbounded_channel();
-        let name = function.name.clone();
+        let version = function.version.clone();
         let crew = Crew::run(Arc::clone(&self.host), Arc::clone(&function), inbox);
-        functions.insert(name, Entry { function, messages });
+        versions.insert(version, Entry { function, messages });
         self.runtime.spawn(async move {
             crew.await;
             drop(alive);
         });
     }
 
-    /// Forgets a function: calls under way end, those that wait are refused.
+    /// Forgets a function with all its versions: calls under way end, those that wait are refused.
     pub fn remove(&self, name: &str) {
         let mut functions = self
             .functions
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = functions.remove(name) {
+        for entry in functions.remove(name).into_iter().flatten() {
+            let _ = entry.1.messages.send(Message::Remove);
+        }
+    }
+
+    /// Forgets one version of a function.
+    pub fn remove_version(&self, name: &str, version: &str) {
+        let mut functions = self
+            .functions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(versions) = functions.get_mut(name) else {
+            return;
+        };
+        if let Some(entry) = versions.remove(version) {
             let _ = entry.messages.send(Message::Remove);
+        }
+        if versions.is_empty() {
+            functions.remove(name);
         }
     }
 
@@ -206,7 +232,7 @@ impl FunctionHost {
         invocation: Invocation,
         may_go: &(dyn Fn() -> bool + Sync),
     ) -> Result<Invoked, InvokeError> {
-        let messages = self.find(target).ok_or(InvokeError::NotFound)?;
+        let (version, messages) = self.find(target).ok_or(InvokeError::NotFound)?;
         let Invocation {
             event,
             trace_id,
@@ -230,7 +256,7 @@ impl FunctionHost {
                 Ok(Err(Undone::Init(error))) => {
                     return Ok(Invoked {
                         request_id,
-                        executed_version: "$LATEST".to_owned(),
+                        executed_version: version,
                         log_tail: bytes::Bytes::new(),
                         outcome: Err(error),
                     });
@@ -274,7 +300,7 @@ impl FunctionHost {
                 .functions
                 .read()
                 .unwrap_or_else(PoisonError::into_inner);
-            for entry in functions.values() {
+            for entry in functions.values().flat_map(BTreeMap::values) {
                 let _ = entry.messages.send(Message::Stop);
             }
         }
@@ -283,21 +309,24 @@ impl FunctionHost {
         let _ = tokio::task::spawn_blocking(move || ending.thread.join()).await;
     }
 
-    fn find(&self, target: &LambdaTarget) -> Option<mpsc::UnboundedSender<Message>> {
+    /// The version that a name with its qualifier means, and the way to it.
+    fn find(&self, target: &LambdaTarget) -> Option<(String, mpsc::UnboundedSender<Message>)> {
         let functions = self
             .functions
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let entry = functions.get(&target.name)?;
-        let known = match target.qualifier.as_deref() {
-            None | Some("$LATEST") => true,
-            Some(qualifier) => entry
+        let versions = functions.get(&target.name)?;
+        let qualifier = target.qualifier.as_deref().unwrap_or(LATEST);
+        let named = |entry: &&Entry| {
+            entry
                 .function
                 .aliases
                 .iter()
-                .any(|alias| alias == qualifier),
+                .any(|alias| alias == qualifier)
         };
-        known.then(|| entry.messages.clone())
+        let entry = versions.get(qualifier);
+        let entry = entry.or_else(|| versions.values().find(named))?;
+        Some((entry.function.version.clone(), entry.messages.clone()))
     }
 
     fn arn(&self, target: &LambdaTarget) -> String {
@@ -315,6 +344,15 @@ impl FunctionHost {
         }
         arn
     }
+}
+
+fn same_but_for_aliases(one: &Function, other: &Function) -> bool {
+    let aliases = other.aliases.clone();
+    *other
+        == Function {
+            aliases,
+            ..one.clone()
+        }
 }
 
 /// What a function knows a call by.

@@ -99,7 +99,7 @@ impl Worker {
             code: &code,
             region: &host.settings.region,
             runtime_api: api.address(),
-            log_stream: &log_stream(),
+            log_stream: &log_stream(&self.function.version),
         });
         let launch = Launch {
             program: command_line.0,
@@ -125,15 +125,15 @@ struct Started {
     api: RuntimeApi,
 }
 
-/// `2026/11/21/[$LATEST]` and 32 digits, as Lambda names them.
-fn log_stream() -> String {
+/// `2026/11/21/[$LATEST]` (or a number) and 32 digits, as Lambda names them.
+fn log_stream(version: &str) -> String {
     let today =
         time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(env::wall()) * 1_000_000)
             .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
             .date();
     let (year, month, day) = today.to_calendar_date();
     let random = tools::hex(&env::random::<16>());
-    format!("{year}/{:02}/{day:02}/[$LATEST]{random}", u8::from(month))
+    format!("{year}/{:02}/{day:02}/[{version}]{random}", u8::from(month))
 }
 
 /// What the worker is at, beside what the Runtime API's rules know.
@@ -476,7 +476,7 @@ impl<'a> Desk<'a> {
         let _ = self.worker.reports.send(Report::Answered(self.worker.id));
         let _ = running.outcome.send(Invoked {
             request_id: running.call.request_id,
-            executed_version: "$LATEST".to_owned(),
+            executed_version: self.worker.function.version.clone(),
             log_tail,
             outcome: result,
         });

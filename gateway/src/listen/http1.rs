@@ -19,7 +19,7 @@ use crate::node::Drain;
 use crate::websocket::head::{MAX_HEAD_BYTES, MAX_HEADERS};
 
 /// The largest body that is read at all; what is over its API's limit but below this gets a proper 413.
-const MAX_BODY: usize = 8 * 1024 * 1024;
+pub(super) const MAX_BODY: usize = 8 * 1024 * 1024;
 
 /// Serves a connection until it ends, is silent for too long, or the node drains. `head` is how long the first head may
 /// take from now, and each later one from its first byte.
@@ -67,11 +67,20 @@ where
 
 /// The whole body, within a size and a time.
 pub(super) async fn read_body(body: Incoming, limit: Duration) -> Result<Bytes, Failure> {
-    let collected = tokio::time::timeout(limit, Limited::new(body, MAX_BODY).collect());
+    read_large_body(body, MAX_BODY, limit).await
+}
+
+/// The whole body, within a size of its own.
+pub(super) async fn read_large_body(
+    body: Incoming,
+    most: usize,
+    limit: Duration,
+) -> Result<Bytes, Failure> {
+    let collected = tokio::time::timeout(limit, Limited::new(body, most).collect());
     match collected.await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(Failure::PayloadTooLarge(MAX_BODY as u64))
+            Err(Failure::PayloadTooLarge(most as u64))
         }
         Ok(Err(_)) => Err(Failure::BadRequest("The request body could not be read")),
         Err(_) => Err(Failure::RequestTimeout),

@@ -16,13 +16,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use super::budget::Budget;
-use super::http1::{read_body, serve};
+use super::http1::{MAX_BODY, read_large_body, serve};
 use crate::callback::{self, CallbackDoor, CallbackRequest};
 use crate::control::{Control, ControlRequest, is_control};
+use crate::lambda_api::{self, LambdaApi, LambdaRequest, is_lambda_api};
 use crate::management::{Access, Guarded, bearer};
 use crate::node::Drain;
 use crate::observe::Observe;
 use crate::respond;
+
+/// How long the body of a Lambda API request may take.
+const UPLOAD: Duration = Duration::from_mins(2);
 
 /// One worker's share of the management port.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub struct ManagementListener {
     pub callback: Arc<CallbackDoor>,
     /// `/v2/…`.
     pub control: Arc<Control>,
+    /// `/2015-03-31/functions`.
+    pub lambda_api: Arc<LambdaApi>,
     /// Everything else.
     pub router: Router,
     /// Who may come in.
@@ -80,7 +86,8 @@ impl ManagementListener {
             }
         };
         let is_control = is_control(path);
-        let is_callback = !is_control && names_connections(path);
+        let is_lambda = is_lambda_api(path);
+        let is_callback = !is_control && !is_lambda && names_connections(path);
         let (parts, body) = request.into_parts();
         // Whoever shows a signature must show a right one, also where none is asked for.
         let presented =
@@ -91,8 +98,14 @@ impl ManagementListener {
             .and_then(|value| value.to_str().ok());
         let must_verify =
             guarded == Guarded::IfSigned || presented && authorization.and_then(bearer).is_none();
-        if is_callback || is_control || must_verify {
-            let body = match read_body(body, self.timeout).await {
+        if is_callback || is_control || is_lambda || must_verify {
+            // An archive of code on its way over a slow line takes its time.
+            let (most, timeout) = if is_lambda {
+                (lambda_api::MOST_REQUEST, UPLOAD.max(self.timeout))
+            } else {
+                (MAX_BODY, self.timeout)
+            };
+            let body = match read_large_body(body, most, timeout).await {
                 Ok(body) => body,
                 Err(failure) => return respond::refusal(&failure).map(Full::new),
             };
@@ -104,10 +117,10 @@ impl ManagementListener {
                     .await
                     .map(Full::new);
             }
-            let service = if is_control {
-                sigv4::APIGATEWAY
-            } else {
-                sigv4::EXECUTE_API
+            let service = match (is_control, is_lambda) {
+                (true, _) => sigv4::APIGATEWAY,
+                (false, true) => sigv4::LAMBDA,
+                (false, false) => sigv4::EXECUTE_API,
             };
             if must_verify
                 && let Err(failure) =
@@ -123,6 +136,16 @@ impl ManagementListener {
                     body: callback.body,
                 };
                 return self.control.answer(request).await.map(Full::new);
+            }
+            if is_lambda {
+                let request = LambdaRequest {
+                    method: callback.method.as_str().to_owned(),
+                    path: callback.path.to_owned(),
+                    query: callback.query.to_owned(),
+                    headers: parts.headers.clone(),
+                    body: callback.body,
+                };
+                return self.lambda_api.answer(request).await.map(Full::new);
             }
             let body = axum::body::Body::from(callback.body.clone());
             return self.route(Request::from_parts(parts, body)).await;

@@ -27,6 +27,8 @@ use claim::{Claim, Form};
 pub const EXECUTE_API: &str = "execute-api";
 /// The service that control plane requests are signed for.
 pub const APIGATEWAY: &str = "apigateway";
+/// The service that Lambda API requests are signed for.
+pub const LAMBDA: &str = "lambda";
 
 /// How far a caller's clock may be off, in seconds. API Gateway: 5 minutes.
 pub const CLOCK_SKEW: u64 = 5 * 60;

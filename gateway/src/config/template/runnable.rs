@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gateway_core::lambda_api::LATEST;
 use gateway_core::resource::{Function, Runtime};
 use sha2::{Digest, Sha256};
 
@@ -122,6 +123,7 @@ impl Sight<'_> {
         let seconds = |seconds: u32| Duration::from_secs(seconds.clamp(1, LONGEST).into());
         Ok(Runnable {
             function: Function {
+                version: LATEST.to_owned(),
                 name: name.clone(),
                 runtime,
                 handler,
