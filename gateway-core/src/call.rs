@@ -47,6 +47,8 @@ pub struct Handshake {
     pub raw_query: String,
     /// The decoded query, in order.
     pub query: Vec<(String, String)>,
+    /// How long its authorizer took, in milliseconds, once one let it in.
+    pub authorizer_latency: Option<u64>,
 }
 
 impl Handshake {

@@ -39,16 +39,14 @@ pub fn lookup<'a>(call: &'a Call<'a>, name: &str) -> Option<Cow<'a, str>> {
         _ => {
             let authorizer = connection.authorizer.as_deref()?;
             let name = name.strip_prefix("authorizer.")?;
-            if name == "principalId" {
-                authorizer.principal_id.as_str().into()
-            } else {
-                authorizer
-                    .context
-                    .iter()
-                    .find(|(key, _)| key == name)?
-                    .1
-                    .as_str()
-                    .into()
+            let latency = call.event.handshake().and_then(|h| h.authorizer_latency);
+            match (name, latency) {
+                ("principalId", _) => authorizer.principal_id.as_str().into(),
+                ("integrationLatency", Some(latency)) => latency.to_string().into(),
+                _ => {
+                    let mut context = authorizer.context.iter();
+                    context.find(|(key, _)| key == name)?.1.as_str().into()
+                }
             }
         }
     };
@@ -122,7 +120,7 @@ fn utc(epoch_millis: u64) -> Option<time::OffsetDateTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{AuthorizerContext, Connection};
+    use crate::call::{AuthorizerContext, Connection, Handshake};
     use crate::id::{ConnectionId, NodeId, RequestId};
 
     fn connection() -> Connection {
@@ -183,6 +181,14 @@ mod tests {
         check(message, "authorizer.none", None);
         check(message, "disconnectReason", None);
         check(message, "httpMethod", None);
+        check(message, "authorizer.integrationLatency", None);
+        let judged = Handshake {
+            authorizer_latency: Some(41),
+            ..Handshake::default()
+        };
+        let connect = Event::Connect(&judged);
+        check(connect, "authorizer.integrationLatency", Some("41"));
+        check(connect, "authorizer.level", Some("3"));
         let end = Event::Disconnect {
             code: 1001,
             reason: "Going away",

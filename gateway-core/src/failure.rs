@@ -84,6 +84,21 @@ pub enum Failure {
     /// The function may not be invoked or does not exist.
     #[error("function not invocable: {0}")]
     NotInvocable(String),
+    /// An identity source of the authorizer is missing, or the authorizer says `Unauthorized`.
+    #[error("unauthorized: {0}")]
+    Unauthorized(&'static str),
+    /// The authorizer's policy does not let the client in.
+    #[error("the authorizer's policy {}", if *.explicit { "denies it" } else { "does not allow it" })]
+    Denied {
+        /// A statement says Deny; otherwise none says Allow.
+        explicit: bool,
+    },
+    /// The authorizer failed, or could not be asked in time.
+    #[error("authorizer failed: {0}")]
+    AuthorizerFailed(String),
+    /// The authorizer cannot be called, or what it answers is no decision.
+    #[error("authorizer unusable: {0}")]
+    AuthorizerUnusable(String),
     /// `@connections`: the connection is proven gone.
     #[error("connection gone")]
     Gone,
@@ -137,6 +152,11 @@ const INTERNAL: &str = "Internal server error";
 const UPGRADE: &str = "Upgrade Required: this is a WebSocket API. Connect with a WebSocket client, to ws:// in place \
     of http://, wss:// in place of https://";
 
+/// In the words of REST APIs, whose authorizers answer the same policies.
+const EXPLICIT_DENY: &str = "User is not authorized to access this resource with an explicit deny in an identity-based policy";
+const IMPLICIT_DENY: &str = "User is not authorized to access this resource because no identity-based policy allows the \
+    execute-api:Invoke action";
+
 const NOT_SERVED: &str = "Not Implemented: this is an HTTP API, and HTTP APIs are not served yet";
 
 impl Failure {
@@ -175,7 +195,12 @@ impl Failure {
             Self::Configuration(_)
             | Self::Unreachable(_)
             | Self::NotInvocable(_)
+            | Self::AuthorizerFailed(_)
+            | Self::AuthorizerUnusable(_)
             | Self::Internal(_) => (500, INTERNAL, "InternalServerErrorException"),
+            Self::Unauthorized(_) => (401, "Unauthorized", "UnauthorizedException"),
+            Self::Denied { explicit: true } => (403, EXPLICIT_DENY, "AccessDeniedException"),
+            Self::Denied { explicit: false } => (403, IMPLICIT_DENY, "AccessDeniedException"),
             Self::NetworkError(_) | Self::NotNow(_) => (
                 504,
                 "Network error communicating with endpoint",
@@ -240,7 +265,10 @@ impl Failure {
     /// `$context.error.responseType`: AWS's name for the class of refusal.
     pub fn response_type(&self) -> &'static str {
         match self {
-            Self::Forbidden(_) | Self::NoRoute => "ACCESS_DENIED",
+            Self::Forbidden(_) | Self::NoRoute | Self::Denied { .. } => "ACCESS_DENIED",
+            Self::Unauthorized(_) => "UNAUTHORIZED",
+            Self::AuthorizerFailed(_) => "AUTHORIZER_FAILURE",
+            Self::AuthorizerUnusable(_) => "AUTHORIZER_CONFIGURATION_ERROR",
             Self::Throttled | Self::Busy => "THROTTLED",
             Self::MissingParameters(_) => "BAD_REQUEST_PARAMETERS",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
@@ -270,14 +298,16 @@ impl Failure {
     /// Who is at fault.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Configuration(_) | Self::NotInvocable(_) | Self::NotServed => {
-                Fault::Configuration
-            }
+            Self::Configuration(_)
+            | Self::NotInvocable(_)
+            | Self::AuthorizerUnusable(_)
+            | Self::NotServed => Fault::Configuration,
             Self::Unreachable(_)
             | Self::NetworkError(_)
             | Self::NotNow(_)
             | Self::IntegrationTimeout
             | Self::FunctionError(_)
+            | Self::AuthorizerFailed(_)
             | Self::MalformedResult(_) => Fault::Backend,
             Self::Overloaded(_) | Self::Unknown | Self::Internal(_) => Fault::Gateway,
             _ => Fault::Caller,
@@ -413,6 +443,30 @@ mod tests {
             "InternalServerErrorException",
         );
         check(&Failure::Gone, 410, "", "GoneException");
+        check(
+            &Failure::Unauthorized("why"),
+            401,
+            "Unauthorized",
+            "UnauthorizedException",
+        );
+        check(
+            &Failure::Denied { explicit: true },
+            403,
+            EXPLICIT_DENY,
+            "AccessDeniedException",
+        );
+        check(
+            &Failure::Denied { explicit: false },
+            403,
+            IMPLICIT_DENY,
+            "AccessDeniedException",
+        );
+        for failure in [
+            Failure::AuthorizerFailed("secret detail".into()),
+            Failure::AuthorizerUnusable("secret detail".into()),
+        ] {
+            check(&failure, 500, INTERNAL, "InternalServerErrorException");
+        }
         check(
             &Failure::Busy,
             429,
@@ -578,6 +632,25 @@ mod tests {
             &F::MalformedResult(why()),
             "INTEGRATION_FAILURE",
             Fault::Backend,
+            false,
+        );
+        check_class(&F::Unauthorized("x"), "UNAUTHORIZED", Fault::Caller, false);
+        check_class(
+            &F::Denied { explicit: true },
+            "ACCESS_DENIED",
+            Fault::Caller,
+            false,
+        );
+        check_class(
+            &F::AuthorizerFailed(why()),
+            "AUTHORIZER_FAILURE",
+            Fault::Backend,
+            false,
+        );
+        check_class(
+            &F::AuthorizerUnusable(why()),
+            "AUTHORIZER_CONFIGURATION_ERROR",
+            Fault::Configuration,
             false,
         );
         check_class(

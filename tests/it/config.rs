@@ -117,12 +117,6 @@ async fn what_is_not_enforced_yet_is_refused() {
             format!("routes: {{ $connect: {{ apiKeyRequired: true, integration: {url} }} }}"),
         ),
         (
-            "CUSTOM",
-            format!(
-                "authorizers: {{ a: {{ authorizerUri: arn:aws:lambda:us-east-1:123456789012:function:f }} }}, routes: {{ $connect: {{ authorizationType: CUSTOM, authorizerId: a, integration: {url} }} }}"
-            ),
-        ),
-        (
             "a model",
             format!(
                 "routes: {{ $default: {{ modelSelectionExpression: \"$request.body.action\", integration: {url} }} }}"

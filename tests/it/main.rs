@@ -15,6 +15,7 @@
 mod app;
 
 mod addressing;
+mod authorizer;
 mod browser;
 mod callback;
 mod certificate;

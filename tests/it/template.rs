@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Answer, Backend, Gateway, GatewayCommand, Lambda, Request, eventually};
+use harness::{
+    Answer, Backend, Gateway, GatewayCommand, Lambda, LambdaAnswer, Request, eventually,
+};
 use serde_json::json;
 
 use crate::app::BINARY;
@@ -216,15 +218,6 @@ async fn a_domain_name_leads_to_both_of_its_apis() {
 
 #[tokio::test]
 async fn what_is_not_built_is_said_with_its_line_and_fails_closed() {
-    let served = Served::start("authorizer.yaml", &[]).await;
-    assert_eq!(served.gateway.handshake("/v1").status().await, 500);
-    assert!(
-        served
-            .gateway
-            .output()
-            .contains("authorizer.yaml:46:26: authorization is stored")
-    );
-
     let served = Served::start("json-form.json", &[]).await;
     let mut client = served.gateway.connect("/prod").await;
     client.send_text("to the queue").await;
@@ -246,14 +239,70 @@ async fn what_is_not_built_is_said_with_its_line_and_fails_closed() {
     let mut client = served.gateway.connect("/dev").await;
     client.send_json(&json!({"action": "order"})).await;
     assert_eq!(client.next_json().await["message"], "Internal server error");
-
-    let served = Served::start("websocket-api.yaml", &["OnConnect"]).await;
-    assert_eq!(
-        served.gateway.handshake("/default?token=t").status().await,
-        500
+    let output = served.gateway.output();
+    assert!(
+        output.contains("validation by models is stored"),
+        "{output}"
     );
-    let served = Served::start("serverless-authorizer/serverless.yml", &[]).await;
-    assert_eq!(served.gateway.handshake("/dev?token=t").status().await, 500);
+}
+
+#[tokio::test]
+async fn an_authorizer_of_a_template_judges_the_handshake() {
+    for (name, authorizer, connect, good, bad) in [
+        (
+            "authorizer.yaml",
+            "Guard",
+            "Guard",
+            "/v1?token=t",
+            "/v1?token=t",
+        ),
+        (
+            "websocket-api.yaml",
+            "Guard",
+            "OnConnect",
+            "/default?token=t",
+            "/default",
+        ),
+        (
+            "serverless-authorizer/serverless.yml",
+            "guarded-dev-auth",
+            "guarded-dev-connect",
+            "/dev?token=t",
+            "/dev",
+        ),
+    ] {
+        let served = Served::start(name, &[connect]).await;
+        // One of them is both: it judges and answers.
+        let says = |effect: &'static str| {
+            served.lambda.on(authorizer, move |event| {
+                let statement =
+                    json!({"Effect": effect, "Action": "execute-api:Invoke", "Resource": "*"});
+                let judged =
+                    json!({"principalId": "user-1", "policyDocument": {"Statement": statement}});
+                let is_asked = event["type"] == "REQUEST";
+                LambdaAnswer::Returns(if is_asked {
+                    judged
+                } else {
+                    json!({"statusCode": 200})
+                })
+            });
+        };
+        let handshake = |path: &str| {
+            let handshake = served.gateway.handshake(path);
+            if name == "authorizer.yaml" && path == good {
+                return handshake.header("Authorization", "Bearer t");
+            }
+            handshake
+        };
+        says("Deny");
+        assert_eq!(handshake(good).status().await, 403, "{name}");
+        says("Allow");
+        let without = served.gateway.handshake(bad).status().await;
+        assert_eq!(without, 401, "{name}");
+        handshake(good).open().await;
+        let event = served.lambda.next(authorizer).await.event;
+        assert_eq!(event["type"], "REQUEST", "{name}");
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use gateway::node::{
     Wire, leave,
 };
 use gateway::observe::{AccessLog, Observe};
-use gateway::pipeline::Pipeline;
+use gateway::pipeline::{Owner, Pipeline};
 use gateway::websocket::head::Head;
 use gateway::websocket::{Arrival, OutboxTerms, Proxies, WebSocketDoor};
 use gateway_core::address::{ApiEntry, Directory};
@@ -86,7 +86,12 @@ async fn live(world: Arc<World>, name: &'static str, process: Process) -> turmoi
     let model = Arc::new(BackendClient(Arc::clone(&world)));
     let integrations = Integrations::new(http, LambdaEndpoints::default()).modelled(model);
     let door = Arc::new(WebSocketDoor {
-        pipeline: Pipeline::new(integrations, Arc::clone(&observe), Arc::clone(&node)),
+        pipeline: Pipeline::new(
+            integrations,
+            Arc::clone(&observe),
+            Arc::clone(&node),
+            Owner::default(),
+        ),
         node: Arc::clone(&node),
         stages: Arc::clone(&stages),
         observe: Arc::clone(&observe),

@@ -4,5 +4,6 @@ pub mod identity_source;
 pub mod policy;
 pub mod secret;
 pub mod sigv4;
+pub(crate) mod unique_json;
 
 pub use secret::Secret;

@@ -39,7 +39,7 @@ struct WebSocketEvent<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RequestContext<'a> {
+pub(super) struct RequestContext<'a> {
     route_key: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorizer: Option<Authorizer<'a>>,
@@ -74,35 +74,51 @@ struct Identity<'a> {
     source_ip: String,
 }
 
-struct Authorizer<'a>(&'a AuthorizerContext);
+struct Authorizer<'a> {
+    context: &'a AuthorizerContext,
+    /// On CONNECT, in milliseconds.
+    latency: Option<u64>,
+}
 
 impl Serialize for Authorizer<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("principalId", &self.0.principal_id)?;
-        for (key, value) in &self.0.context {
+        map.serialize_entry("principalId", &self.context.principal_id)?;
+        for (key, value) in &self.context.context {
             if key != "principalId" {
                 map.serialize_entry(key, value)?;
             }
+        }
+        if let Some(latency) = self.latency {
+            map.serialize_entry("integrationLatency", &latency)?;
         }
         map.end()
     }
 }
 
-struct Last;
-struct All;
+pub(super) struct Last;
+pub(super) struct All;
 
 /// Name and value pairs as a map, grouped by name without regard to case, spelled as it first came.
-struct Pairs<'a, Kind> {
+pub(super) struct Pairs<'a, Kind> {
     groups: Vec<(&'a str, Vec<&'a str>)>,
     kind: std::marker::PhantomData<Kind>,
 }
 
 impl<'a, Kind> Pairs<'a, Kind> {
+    /// `None` where there are none.
     fn new(
         pairs: impl Iterator<Item = (&'a str, &'a str)>,
         same: fn(&str, &str) -> bool,
     ) -> Option<Self> {
+        let all = Self::of(pairs, same);
+        (!all.groups.is_empty()).then_some(all)
+    }
+
+    pub(super) fn of(
+        pairs: impl Iterator<Item = (&'a str, &'a str)>,
+        same: fn(&str, &str) -> bool,
+    ) -> Self {
         let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
         for (name, value) in pairs {
             match groups.iter_mut().find(|(known, _)| same(known, name)) {
@@ -110,10 +126,52 @@ impl<'a, Kind> Pairs<'a, Kind> {
                 None => groups.push((name, vec![value])),
             }
         }
-        (!groups.is_empty()).then_some(Self {
+        Self {
             groups,
             kind: std::marker::PhantomData,
-        })
+        }
+    }
+}
+
+impl<'a> RequestContext<'a> {
+    /// Of a call, whose request id is handed in as a text.
+    pub(super) fn of(call: &'a Call<'a>, request_id: &'a str) -> Self {
+        let connection = call.connection;
+        let (disconnect_status_code, disconnect_reason) = match call.event {
+            Event::Disconnect { code, reason } => (Some(code), Some(reason)),
+            _ => (None, None),
+        };
+        let latency = call
+            .event
+            .handshake()
+            .and_then(|handshake| handshake.authorizer_latency);
+        let authorizer = |context| Authorizer { context, latency };
+        Self {
+            route_key: call.route_key,
+            authorizer: connection.authorizer.as_deref().map(authorizer),
+            message_id: match call.event {
+                Event::Message { id, .. } => Some(id.to_string()),
+                _ => None,
+            },
+            disconnect_status_code,
+            event_type: call.event.event_type(),
+            extended_request_id: request_id,
+            request_time: request_time(call.time),
+            message_direction: "IN",
+            disconnect_reason,
+            stage: &connection.stage,
+            connected_at: connection.connected_at,
+            request_time_epoch: call.time,
+            identity: Identity {
+                user_agent: connection.user_agent.as_deref(),
+                source_ip: connection.source_ip.to_string(),
+            },
+            request_id,
+            domain_name: &connection.domain_name,
+            connection_id: connection.id.to_string(),
+            api_id: &connection.api_id,
+            event_id: disconnect_status_code.map(|_| call.event_id()),
+        }
     }
 }
 
@@ -175,10 +233,6 @@ pub fn event(stage: &LiveStage, call: &Call<'_>, encode_body: bool) -> Bytes {
         Event::Message { text, .. } => text,
         _ => None,
     };
-    let (disconnect_status_code, disconnect_reason) = match call.event {
-        Event::Disconnect { code, reason } => (Some(code), Some(reason)),
-        _ => (None, None),
-    };
     let request_id = call.request_id.to_string();
     let event = WebSocketEvent {
         headers: Pairs::new(header_pairs(), str::eq_ignore_ascii_case),
@@ -186,32 +240,7 @@ pub fn event(stage: &LiveStage, call: &Call<'_>, encode_body: bool) -> Bytes {
         query_string_parameters: Pairs::new(query_pairs(), str::eq),
         multi_value_query_string_parameters: Pairs::new(query_pairs(), str::eq),
         stage_variables: &stage.stage_variables,
-        request_context: RequestContext {
-            route_key: call.route_key,
-            authorizer: connection.authorizer.as_deref().map(Authorizer),
-            message_id: match call.event {
-                Event::Message { id, .. } => Some(id.to_string()),
-                _ => None,
-            },
-            disconnect_status_code,
-            event_type: call.event.event_type(),
-            extended_request_id: &request_id,
-            request_time: request_time(call.time),
-            message_direction: "IN",
-            disconnect_reason,
-            stage: &connection.stage,
-            connected_at: connection.connected_at,
-            request_time_epoch: call.time,
-            identity: Identity {
-                user_agent: connection.user_agent.as_deref(),
-                source_ip: connection.source_ip.to_string(),
-            },
-            request_id: &request_id,
-            domain_name: &connection.domain_name,
-            connection_id: connection.id.to_string(),
-            api_id: &connection.api_id,
-            event_id: disconnect_status_code.map(|_| call.event_id()),
-        },
+        request_context: RequestContext::of(call, &request_id),
         body: body.as_deref().or(plain),
         is_base64_encoded: encoded,
     };

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::authorizer;
 use super::templates::refusal;
 use super::uri::{UriTemplate, substitute};
 use super::{
-    HttpMapping, LiveBackend, LiveHttp, LiveIntegration, LiveResponse, LiveRoute, LiveStage,
-    Parameter, Parameters, Source, Target, Templates,
+    HttpMapping, LiveAuthorizer, LiveBackend, LiveHttp, LiveIntegration, LiveResponse, LiveRoute,
+    LiveStage, Parameter, Parameters, Source, Target, Templates,
 };
 use crate::expression::{Kind, ResponseKey, SelectionExpression};
 use crate::lambda_arn::LambdaTarget;
@@ -100,9 +101,10 @@ impl Compiler<'_> {
                     || self.mistakes.len() > before
             );
         }
+        let authorizers = self.authorizers(api);
         let (mut routes, mut by_key) = (Vec::new(), HashMap::new());
         for route in &api.routes {
-            let live = Arc::new(self.route(api, route, routes.len(), &by_id));
+            let live = Arc::new(self.route(api, route, routes.len(), &by_id, &authorizers));
             if by_key
                 .insert(live.route_key.clone(), Arc::clone(&live))
                 .is_some()
@@ -121,6 +123,7 @@ impl Compiler<'_> {
         Some(LiveStage {
             routes,
             integrations,
+            authorizers,
             by_key,
             ..self.empty(api, route_selection?)
         })
@@ -139,6 +142,7 @@ impl Compiler<'_> {
             stage_variables: self.stage.stage_variables.clone(),
             routes: Vec::new(),
             integrations: Vec::new(),
+            authorizers: Vec::new(),
             route_selection,
             by_key: HashMap::new(),
         }
@@ -150,6 +154,7 @@ impl Compiler<'_> {
         route: &Route,
         index: usize,
         integrations: &HashMap<&str, Arc<LiveIntegration>>,
+        authorizers: &[Arc<LiveAuthorizer>],
     ) -> LiveRoute {
         let key = route.route_key.as_str();
         let before = self.mistakes.len();
@@ -179,6 +184,10 @@ impl Compiler<'_> {
             }
             integration
         });
+        let authorizer = self.authorizer(api, route, authorizers);
+        if authorizer.is_err() {
+            broken = Some("its authorizer cannot be asked".to_owned());
+        }
         if let Some(expression) = &route.route_response_selection_expression {
             self.expression(
                 &at("routeResponseSelectionExpression"),
@@ -222,6 +231,7 @@ impl Compiler<'_> {
             index,
             route_key: key.into(),
             closed: closed.map(Into::into),
+            authorizer: authorizer.ok().flatten(),
             two_way: route
                 .route_responses
                 .iter()
@@ -233,6 +243,64 @@ impl Compiler<'_> {
             throttle: (rate.is_some() || burst.is_some())
                 .then(|| (rate.unwrap_or(10_000.0), burst.unwrap_or(5_000))),
         }
+    }
+
+    /// Those that can be asked.
+    fn authorizers(&mut self, api: &Api) -> Vec<Arc<LiveAuthorizer>> {
+        let mut live = Vec::new();
+        for authorizer in &api.authorizers {
+            match authorizer::compile(authorizer, live.len(), &self.stage.stage_variables) {
+                Ok(authorizer) => live.push(Arc::new(authorizer)),
+                Err(mistakes) => {
+                    let id = authorizer.authorizer_id.as_str();
+                    for (member, message) in mistakes {
+                        self.wrong(&["authorizers", id, member], message);
+                    }
+                }
+            }
+        }
+        live
+    }
+
+    /// Who judges the route's calls: nobody but on `$connect` (AWS authorizes the handshake alone).
+    fn authorizer(
+        &mut self,
+        api: &Api,
+        route: &Route,
+        authorizers: &[Arc<LiveAuthorizer>],
+    ) -> Result<Option<Arc<LiveAuthorizer>>, ()> {
+        if route.authorization_type != AuthorizationType::Custom {
+            return Ok(None);
+        }
+        let key = route.route_key.as_str();
+        let Some(id) = route.authorizer_id.as_deref() else {
+            let message = "authorizationType CUSTOM needs an authorizerId";
+            self.wrong(&["routes", key, "authorizationType"], message);
+            return Err(());
+        };
+        let place = ["routes", key, "authorizerId"];
+        let mut known = api.authorizers.iter();
+        if !known.any(|authorizer| authorizer.authorizer_id == id) {
+            self.wrong(&place, format!("there is no authorizer '{id}'"));
+            return Err(());
+        }
+        if key == "$connect" {
+            let live = authorizers.iter().find(|live| &*live.authorizer_id == id);
+            return live.cloned().map(Some).ok_or(());
+        }
+        // On AWS it says nothing. Where nobody comes in unjudged that does no harm; elsewhere it would be an open door.
+        let mut routes = api.routes.iter();
+        let place = ["routes", key, "authorizationType"];
+        if routes
+            .any(|r| r.route_key == "$connect" && r.authorization_type == AuthorizationType::Custom)
+        {
+            let message = "only $connect is authorized, as on AWS; authorizationType CUSTOM says nothing here";
+            self.warnings.push(Mistake::at(&place, message));
+            return Ok(None);
+        }
+        let message = "only $connect is authorized, as on AWS; put authorizationType CUSTOM there";
+        self.wrong(&place, message);
+        Err(())
     }
 
     fn integration(
@@ -478,9 +546,8 @@ fn join<'a>(place: &[&'a str], member: &'a str) -> Vec<&'a str> {
 /// A setting that is stored and not enforced yet must never open the door.
 fn unenforced(route: &Route) -> Option<&'static str> {
     match route.authorization_type {
-        AuthorizationType::None => {}
+        AuthorizationType::None | AuthorizationType::Custom => {}
         AuthorizationType::AwsIam => return Some("authorizationType AWS_IAM"),
-        AuthorizationType::Custom => return Some("authorizationType CUSTOM"),
         AuthorizationType::Jwt => return Some("authorizationType JWT"),
     }
     if route.api_key_required {

@@ -85,6 +85,7 @@ pub(crate) fn handshake(headers: &[(&str, &str)], query: &[(&str, &str)]) -> Han
         headers: owned(headers),
         raw_query: raw.join("&"),
         query: owned(query),
+        authorizer_latency: None,
     }
 }
 
@@ -213,6 +214,7 @@ pub(crate) fn read_given(case: &Value) -> Given {
             headers: pairs(&connect["headers"]),
             raw_query: connect["rawQuery"].as_str().unwrap_or_default().to_owned(),
             query: pairs(&connect["query"]),
+            authorizer_latency: connect["authorizerLatency"].as_u64(),
         });
     }
     if let Some(disconnect) = case.get("disconnect") {

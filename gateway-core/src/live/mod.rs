@@ -4,6 +4,7 @@
 //! walk of a message cannot meet a bad expression. A stage is swapped in whole; a running call keeps
 //! the one it began with.
 
+mod authorizer;
 mod compile;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -22,6 +23,7 @@ use crate::expression::{ResponseKey, SelectionExpression};
 use crate::lambda_arn::LambdaTarget;
 use crate::resource::{ContentHandling, HttpVersion, Limits, ProtocolType};
 
+pub use authorizer::{AuthorizerBackend, LiveAuthorizer};
 pub use compile::{Mistake, compile, compile_deployed};
 pub use parameter::{Parameter, Parameters, Source, Target, Valued};
 pub use templates::{Rendered, Templates, mock_status};
@@ -48,6 +50,8 @@ pub struct LiveStage {
     pub routes: Vec<Arc<LiveRoute>>,
     /// Every integration that a route uses; [`LiveIntegration::index`] is its place here.
     pub integrations: Vec<Arc<LiveIntegration>>,
+    /// Every authorizer that can be asked; [`LiveAuthorizer::index`] is its place here.
+    pub authorizers: Vec<Arc<LiveAuthorizer>>,
     /// What is legal but probably not meant.
     pub warnings: Vec<Mistake>,
     route_selection: SelectionExpression,
@@ -63,6 +67,8 @@ pub struct LiveRoute {
     pub route_key: Box<str>,
     /// Why nobody gets through: it asks for what is not built, or what it calls cannot be called. Such a route answers 500.
     pub closed: Option<Box<str>>,
+    /// Who judges a handshake before anything else; of `$connect` alone.
+    pub authorizer: Option<Arc<LiveAuthorizer>>,
     /// The backend's body goes back to the client.
     pub two_way: bool,
     /// `None` calls nothing.

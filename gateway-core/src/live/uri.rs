@@ -142,6 +142,11 @@ impl UriTemplate {
         })
     }
 
+    /// The URI, if it has no path parameters.
+    pub(super) fn fixed(&self) -> Option<&Uri> {
+        self.fixed.as_ref()
+    }
+
     /// Names of the path parameters it needs.
     pub fn names(&self) -> &[String] {
         &self.names

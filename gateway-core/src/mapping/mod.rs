@@ -1,5 +1,6 @@
 //! Between a call and its backend: what is sent, and what becomes of the answer.
 
+pub mod authorizer;
 mod request;
 mod response;
 #[cfg(test)]

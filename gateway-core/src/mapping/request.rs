@@ -21,8 +21,8 @@ use crate::live::{
 };
 use crate::resource::{HttpVersion, Preset};
 
-const API_ID: HeaderName = HeaderName::from_static("x-amzn-apigateway-api-id");
-const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+pub(super) const API_ID: HeaderName = HeaderName::from_static("x-amzn-apigateway-api-id");
+pub(super) const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// Room for the headers of a plain message, in bytes. Below 1 KiB: allocators serve larger requests more slowly.
 const USUAL_HEADER_BYTES: usize = 1000;
 

@@ -11,7 +11,7 @@ pub enum AuthorizationType {
     None,
     /// Callers whose SigV4 signature is known and allowed.
     AwsIam,
-    /// Callers whom a Lambda authorizer lets in.
+    /// Callers whom an authorizer lets in; of `$connect` alone.
     Custom,
     /// Bearers of a token; HTTP APIs only.
     Jwt,
@@ -22,8 +22,8 @@ pub enum AuthorizationType {
 pub struct Authorizer {
     /// The id that routes name.
     pub authorizer_id: String,
-    /// What to invoke: a Lambda URI.
+    /// What to ask: a Lambda URI, or Wiregate's own, an `http://` or `https://` URL.
     pub authorizer_uri: String,
-    /// Parameters that must be present, such as `route.request.header.Auth`.
+    /// Parameters that must be present, such as `route.request.header.Auth`; without one the client is answered 401 unasked.
     pub identity_source: Vec<String>,
 }

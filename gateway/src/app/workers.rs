@@ -23,7 +23,7 @@ use crate::listen::{Budget, Handshakes, ManagementListener, PublicListener, TlsO
 use crate::management::{self, Access, Health};
 use crate::node::{Drain, Node, Owed, Stages};
 use crate::observe::Observe;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Owner, Pipeline};
 use crate::websocket::{OutboxTerms, Proxies, WebSocketDoor};
 
 /// What all workers share.
@@ -109,6 +109,10 @@ async fn work(
             integrations,
             Arc::clone(&shared.observe),
             Arc::clone(&shared.node),
+            Owner {
+                region: server.region.clone(),
+                account_id: server.account_id.clone(),
+            },
         ),
         node: Arc::clone(&shared.node),
         stages: Arc::clone(&shared.stages),

@@ -179,6 +179,7 @@ fn sheet(reply: &Reply) -> String {
         ("source", cell(&body["sourceIp"])),
         ("user agent", cell(&body["userAgent"])),
         ("domain name", cell(&body["domainName"])),
+        ("principal", cell(&body["principalId"])),
     ])
     .render()
 }
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn one_is_shown_with_what_is_not_known_of_it() {
         let body = json!({"connectionId": "AQ=", "apiId": null, "stage": null, "nodeId": "01",
-            "connectedAt": "2023-11-14T22:13:20.000Z", "sourceIp": "::1", "userAgent": null, "domainName": null, "open": true,
+            "connectedAt": "2023-11-14T22:13:20.000Z", "sourceIp": "::1", "userAgent": null, "domainName": null, "principalId": null, "open": true,
             "lastActiveAt": "2023-11-14T22:16:31.000Z"});
         assert_eq!(
             sheet(&Reply { body, now: NOW }),
@@ -225,7 +226,8 @@ mod tests {
              last active  2023-11-14T22:16:31.000Z (1s ago)\n\
              source       ::1\n\
              user agent   -\n\
-             domain name  -\n"
+             domain name  -\n\
+             principal    -\n"
         );
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use gateway_core::resource::{Api, Integration, Limits, Preset, Route};
+use gateway_core::resource::{Api, AuthorizationType, Integration, Limits, Preset, Route};
 
 use super::secret::is_secret_key;
 use super::yaml::{Entry, Node, Tree};
@@ -89,6 +89,22 @@ impl Page<'_> {
         self.setting(2, &path, "allowedOrigins", &origins, "default");
         self.open(2, "limits");
         self.limits(&[&path[..], &["limits"]].concat(), &api.limits);
+        if !api.authorizers.is_empty() {
+            self.open(2, "authorizers");
+        }
+        for authorizer in &api.authorizers {
+            let id = authorizer.authorizer_id.as_str();
+            let origin = self
+                .located
+                .origin_of(&[&path[..], &["authorizers", id]].concat());
+            let uri = word(&without_userinfo(&authorizer.authorizer_uri));
+            let sources = words(authorizer.identity_source.iter().map(String::as_str));
+            let content = format!(
+                "{}: {{ authorizerUri: {uri}, identitySource: {sources} }}",
+                word(id)
+            );
+            self.line(3, &content, &origin.describe(self.located.file()));
+        }
         if !api.routes.is_empty() {
             self.open(2, "routes");
         }
@@ -165,6 +181,13 @@ fn describe_route(api: &Api, route: &Route) -> String {
     let mut members = Vec::new();
     if let Some(integration) = integration {
         members.push(describe_integration(integration));
+    }
+    if let (AuthorizationType::Custom, Some(id)) = (route.authorization_type, &route.authorizer_id)
+    {
+        members.push(format!(
+            "authorizationType: CUSTOM, authorizerId: {}",
+            word(id)
+        ));
     }
     if !route.route_responses.is_empty() {
         members.push("routeResponseSelectionExpression: $default".to_owned());

@@ -200,6 +200,7 @@ fn facts(connection: &Connection) -> Value {
         "sourceIp": connection.source_ip.to_string(),
         "userAgent": connection.user_agent.as_deref(),
         "domainName": &*connection.domain_name,
+        "principalId": connection.authorizer.as_deref().map(|said| said.principal_id.as_str()),
     })
 }
 
@@ -217,6 +218,7 @@ fn open(id: &ConnectionId, known: Option<&ConnectionRecord>, told: &Description)
             "sourceIp": told.source_ip.to_string(),
             "userAgent": told.user_agent,
             "domainName": null,
+            "principalId": null,
         }),
     };
     body["open"] = true.into();

@@ -27,6 +27,7 @@ pub struct Deployed {
     /// What it was compiled from, with this stage alone.
     source: Option<Arc<Api>>,
     in_flight: Vec<Arc<Semaphore>>,
+    questions_in_flight: Vec<Semaphore>,
     throttles: Vec<Option<Mutex<Bucket>>>,
     connects: Option<Mutex<Bucket>>,
     addresses: Option<AddressRates>,
@@ -41,6 +42,11 @@ impl Deployed {
             .integrations
             .iter()
             .map(|i| Arc::new(Semaphore::new(i.max_in_flight as usize)))
+            .collect();
+        let questions_in_flight = live
+            .authorizers
+            .iter()
+            .map(|a| Semaphore::new(a.max_in_flight as usize))
             .collect();
         let throttles = live
             .routes
@@ -61,6 +67,7 @@ impl Deployed {
             meters,
             source: None,
             in_flight,
+            questions_in_flight,
             throttles,
             connects,
             addresses,
@@ -85,6 +92,11 @@ impl Deployed {
     /// The permits for calls to an integration.
     pub fn in_flight(&self, integration: usize) -> &Arc<Semaphore> {
         &self.in_flight[integration]
+    }
+
+    /// The permits for questions to an authorizer.
+    pub fn questions_in_flight(&self, authorizer: usize) -> &Semaphore {
+        &self.questions_in_flight[authorizer]
     }
 
     /// Takes one call of a route.

@@ -41,6 +41,7 @@ impl AccessLog {
                     connection = %record.call.connection.id,
                     request = %record.call.request_id,
                     source_ip = %record.call.connection.source_ip,
+                    principal = record.principal(),
                     status = record.status,
                     integration_ms = record.latency.map(|latency| latency.as_millis() as u64),
                     error = record.failure.map(Failure::response_type),

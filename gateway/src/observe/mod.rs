@@ -41,6 +41,14 @@ pub struct Record<'a> {
     pub retried: bool,
 }
 
+impl Record<'_> {
+    /// `principalId`, where an authorizer let the client in.
+    fn principal(&self) -> Option<&str> {
+        let authorizer = self.call.connection.authorizer.as_deref()?;
+        Some(&authorizer.principal_id)
+    }
+}
+
 /// Is told of each call, in place of the access log.
 pub struct Teller(Box<dyn Fn(&Record<'_>) + Send + Sync>);
 

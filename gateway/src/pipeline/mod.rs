@@ -1,5 +1,7 @@
 //! The walk of one call: its stations, in order.
 
+mod authorize;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +9,14 @@ use gateway_core::call::{Call, Event};
 use gateway_core::failure::Failure;
 use gateway_core::live::{LiveIntegration, LiveRoute};
 use gateway_core::mapping::{self, BackendAnswer, Outcome, Reply};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::integration::Integrations;
 use crate::node::{Deployed, Node};
 use crate::observe::{Observe, Record};
+
+pub use self::authorize::Admitted;
 
 /// What a backend may answer where the API sets no limit to a message.
 const UNLIMITED_REPLY_BYTES: usize = 64 * 1024 * 1024;
@@ -22,15 +27,31 @@ pub struct Pipeline {
     integrations: Integrations,
     observe: Arc<Observe>,
     node: Arc<Node>,
+    owner: Owner,
+}
+
+/// Whose the APIs are, as ARNs name it.
+#[derive(Debug, Clone, Default)]
+pub struct Owner {
+    /// AWS region.
+    pub region: String,
+    /// AWS account, twelve digits.
+    pub account_id: String,
 }
 
 impl Pipeline {
     /// Backend connections stay on the worker's thread.
-    pub fn new(integrations: Integrations, observe: Arc<Observe>, node: Arc<Node>) -> Self {
+    pub fn new(
+        integrations: Integrations,
+        observe: Arc<Observe>,
+        node: Arc<Node>,
+        owner: Owner,
+    ) -> Self {
         Self {
             integrations,
             observe,
             node,
+            owner,
         }
     }
 
@@ -181,16 +202,7 @@ impl Pipeline {
     ) -> Result<BackendAnswer, Failure> {
         let request = mapping::build(&stage.live, integration, call, &stage.callback_url)?;
         let deadline = began + integration.timeout;
-        let places = stage.in_flight(integration.index);
-        let _place = match places.try_acquire() {
-            Ok(place) => place,
-            Err(_) => tokio::time::timeout_at(deadline, places.acquire())
-                .await
-                .map_err(|_| Failure::IntegrationTimeout)?
-                .map_err(|_| {
-                    Failure::Internal("the integration's permits were closed".to_owned())
-                })?,
-        };
+        let _place = place(stage.in_flight(integration.index), deadline).await?;
         let max_reply = stage.live.limits.max_message_bytes;
         let max_reply = max_reply.map_or(UNLIMITED_REPLY_BYTES, |bytes| bytes as usize);
         // Waiting for a place or a connection takes time, and a stopped process does not notice it: of a node that was declared
@@ -215,6 +227,17 @@ impl Pipeline {
             retried: end.retried,
         });
     }
+}
+
+/// A place among the calls in flight, as soon as there is one.
+async fn place(places: &Semaphore, deadline: Instant) -> Result<SemaphorePermit<'_>, Failure> {
+    if let Ok(place) = places.try_acquire() {
+        return Ok(place);
+    }
+    tokio::time::timeout_at(deadline, places.acquire())
+        .await
+        .map_err(|_| Failure::IntegrationTimeout)?
+        .map_err(|_| Failure::Internal("the integration's permits were closed".to_owned()))
 }
 
 /// A reply obeys the limit of a message, as a push does.

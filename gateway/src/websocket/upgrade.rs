@@ -22,6 +22,7 @@ use crate::config::IpNet;
 use crate::env;
 use crate::node::{Deployed, LiveConnection, Outlet, StageSlot, Wire};
 use crate::observe::Refused;
+use crate::pipeline::Admitted;
 use crate::respond;
 
 /// A socket whose request head asks for an upgrade.
@@ -101,7 +102,14 @@ impl WebSocketDoor {
                 return close::send_last(&socket, response).await;
             }
         };
-        let connection = Arc::new(connection);
+        let mut guard = self.drain.begin();
+        let mut opening = Opening::new(handshake, connection.connected_at);
+        let connection = match self.judge(&deployed, connection, &mut opening).await {
+            Ok(connection) => Arc::new(connection),
+            Err(response) => {
+                return close::send_last(&socket, respond::to_bytes(&response)).await;
+            }
+        };
         let limits = &deployed.live.limits;
         let outlet = Outlet::new(
             socket,
@@ -109,10 +117,9 @@ impl WebSocketDoor {
             limits.hold_push_during_connect,
         );
         let live = LiveConnection::new(Arc::clone(&connection), outlet, Arc::clone(&slot), permit);
-        let mut guard = self.drain.begin();
         self.node.sessions.insert(&live);
 
-        let connecting = self.connect(&deployed, &connection, handshake);
+        let connecting = self.connect(&deployed, &connection, opening);
         let outcome = if let Ok(outcome) = self.contain(&connection.id, connecting).await {
             outcome
         } else {
@@ -176,15 +183,7 @@ impl WebSocketDoor {
         head: &Head,
     ) -> Result<(Arc<StageSlot>, Arc<Deployed>, Connection, Handshake, String), Failure> {
         let key = head.websocket_key()?.to_owned();
-        if self
-            .max_connections
-            .is_some_and(|most| self.node.sessions.len() >= most)
-        {
-            return Err(Failure::Overloaded("server.maxConnections is reached"));
-        }
-        if self.drain.is_draining() {
-            return Err(Failure::Overloaded("this node is shutting down"));
-        }
+        self.has_room()?;
         if !self.node.is_acting() {
             return Err(Failure::Overloaded("this node has lost the others"));
         }
@@ -225,6 +224,17 @@ impl WebSocketDoor {
         };
         let handshake = self.handshake(peer, local, secure, head, source_ip);
         Ok((Arc::clone(slot), deployed, connection, handshake, key))
+    }
+
+    fn has_room(&self) -> Result<(), Failure> {
+        let is_full = |most| self.node.sessions.len() >= most;
+        if self.max_connections.is_some_and(is_full) {
+            return Err(Failure::Overloaded("server.maxConnections is reached"));
+        }
+        if self.drain.is_draining() {
+            return Err(Failure::Overloaded("this node is shutting down"));
+        }
+        Ok(())
     }
 
     /// The request as events show it: what a client says of proxies counts only if a trusted one sent it.
@@ -270,7 +280,43 @@ impl WebSocketDoor {
             headers,
             raw_query,
             query,
+            authorizer_latency: None,
         }
+    }
+
+    /// What comes before anybody else hears of a connection: the limit on handshakes, and the authorizer. Until then no push
+    /// finds it, and no other node knows it; the response is for a client that is refused.
+    async fn judge(
+        &self,
+        deployed: &Deployed,
+        mut connection: Connection,
+        opening: &mut Opening,
+    ) -> Result<Connection, Response<Bytes>> {
+        let call = opening.call(&connection);
+        if !deployed.admit_connect() {
+            self.pipeline.refuse(deployed, &call, &Failure::Throttled);
+            return Err(refused(&call, &Failure::Throttled));
+        }
+        let route = deployed.live.connect_route();
+        let Some(route) = route.filter(|route| route.authorizer.is_some()) else {
+            return Ok(connection);
+        };
+        // Boxed, so that handshakes without an authorizer do not carry the room.
+        let asking = Box::pin(self.pipeline.authorize(deployed, route, &call));
+        let Ok(judged) = self.contain(&connection.id, asking).await else {
+            return Err(refuse_broken(&connection.id));
+        };
+        let admitted = judged.map_err(|failure| refused(&call, &failure))?;
+        // It may have taken half a minute.
+        if let Err(failure) = self.has_room() {
+            self.pipeline.refuse(deployed, &call, &failure);
+            return Err(refused(&call, &failure));
+        }
+        if let Some(Admitted { context, latency }) = admitted {
+            opening.handshake.authorizer_latency = Some(latency.as_millis() as u64);
+            connection.authorizer = Some(Box::new(context));
+        }
+        Ok(connection)
     }
 
     /// Registers, then runs `$connect`; the response is for a client that is refused.
@@ -278,30 +324,9 @@ impl WebSocketDoor {
         &self,
         deployed: &Deployed,
         connection: &Arc<Connection>,
-        mut handshake: Handshake,
+        opening: Opening,
     ) -> Result<Option<String>, Response<Bytes>> {
-        let trace = env::random();
-        let time = env::wall().max(connection.connected_at);
-        handshake
-            .headers
-            .push(("X-Amzn-Trace-Id".to_owned(), call::trace_id(time, &trace)));
-        let call = Call {
-            connection,
-            event: Event::Connect(&handshake),
-            route_key: "$connect",
-            request_id: RequestId::new(env::random()),
-            time,
-            trace,
-        };
-        let refused = |failure: &Failure| {
-            let (connection_id, request_id) =
-                (connection.id.to_string(), call.request_id.to_string());
-            respond::handshake_refusal(failure, &connection_id, &request_id)
-        };
-        if !deployed.admit_connect() {
-            self.pipeline.refuse(deployed, &call, &Failure::Throttled);
-            return Err(refused(&Failure::Throttled));
-        }
+        let call = opening.call(connection);
         let record = ConnectionRecord {
             connection: Arc::clone(connection),
         };
@@ -309,14 +334,14 @@ impl WebSocketDoor {
             tracing::debug!("a connection is not registered: {error}");
             let failure = Failure::Overloaded("the store is away");
             self.pipeline.refuse(deployed, &call, &failure);
-            return Err(refused(&failure));
+            return Err(refused(&call, &failure));
         }
         // The answer may have come late, to a node that was stopped meanwhile: of one that was declared dead the end may have
         // been told already, and a $connect must not follow it.
         if !self.node.acts_for(&connection.id) {
             let failure = Failure::Overloaded("this node has lost the others");
             self.pipeline.refuse(deployed, &call, &failure);
-            return Err(refused(&failure));
+            return Err(refused(&call, &failure));
         }
         let Some(route) = deployed.live.connect_route() else {
             self.pipeline.let_in(deployed, &call);
@@ -340,9 +365,51 @@ impl WebSocketDoor {
                 }
                 Err(response)
             }
-            Err(failure) => Err(refused(&failure)),
+            Err(failure) => Err(refused(&call, &failure)),
         }
     }
+}
+
+/// One handshake with the ids that its authorizer and its `$connect` share.
+#[derive(Debug)]
+struct Opening {
+    handshake: Handshake,
+    request_id: RequestId,
+    time: u64,
+    trace: [u8; 12],
+}
+
+impl Opening {
+    fn new(mut handshake: Handshake, connected_at: u64) -> Self {
+        let trace = env::random();
+        let time = env::wall().max(connected_at);
+        let trace_id = call::trace_id(time, &trace);
+        handshake
+            .headers
+            .push(("X-Amzn-Trace-Id".to_owned(), trace_id));
+        Self {
+            handshake,
+            request_id: RequestId::new(env::random()),
+            time,
+            trace,
+        }
+    }
+
+    fn call<'a>(&'a self, connection: &'a Connection) -> Call<'a> {
+        Call {
+            connection,
+            event: Event::Connect(&self.handshake),
+            route_key: "$connect",
+            request_id: self.request_id,
+            time: self.time,
+            trace: self.trace,
+        }
+    }
+}
+
+fn refused(call: &Call<'_>, failure: &Failure) -> Response<Bytes> {
+    let (connection_id, request_id) = (call.connection.id.to_string(), call.request_id.to_string());
+    respond::handshake_refusal(failure, &connection_id, &request_id)
 }
 
 /// The answer to a handshake that panicked.

@@ -6,15 +6,12 @@ use serde_json::{Value, json};
 use super::{Chat, Plane, api, ask, deploy, done, handshake, integration, made, route, two_way};
 use crate::app::{only_the_echo_comes_back, text};
 
-const FUNCTION: &str = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:f/invocations";
-
 #[tokio::test]
 async fn a_connect_that_asks_for_what_is_not_built_answers_500_and_opens_nothing() {
     let plane = Plane::start().await;
     for (name, change) in [
         ("AWS_IAM", json!({"authorizationType": "AWS_IAM"})),
         ("apiKeyRequired", json!({"apiKeyRequired": true})),
-        ("CUSTOM", json!({"authorizationType": "CUSTOM"})),
     ] {
         let id = api(plane.at(), name).await;
         let connect = integration(plane.at(), &id, &plane.backend.url("/connect")).await;
@@ -26,17 +23,6 @@ async fn a_connect_that_asks_for_what_is_not_built_answers_500_and_opens_nothing
         let mut before = handshake(&plane.gateway, &id, "prod").open().await;
         let connects = plane.backend.requests("/connect").len();
 
-        let mut change = change;
-        if name == "CUSTOM" {
-            let authorizer = json!({"name": "who", "authorizerType": "REQUEST", "authorizerUri": FUNCTION, "identitySource": []});
-            let made = made(
-                plane.at(),
-                &format!("/v2/apis/{id}/authorizers"),
-                authorizer,
-            )
-            .await;
-            change["authorizerId"] = made["authorizerId"].clone();
-        }
         done(
             plane.at(),
             "PATCH",

@@ -1,6 +1,7 @@
 //! The control plane: AWS's `apigatewayv2` API on the operators' listener, from a gateway without any API to a message
 //! through a socket.
 
+mod authorized;
 mod closed;
 mod durable;
 mod file;

@@ -69,7 +69,8 @@ async fn a_connection_is_listed_with_its_facts_and_found_by_them() {
     assert_eq!(
         found,
         json!({"connectionId": id, "apiId": "chat", "stage": "dev", "nodeId": node, "connectedAt": null,
-            "sourceIp": "127.0.0.1", "userAgent": "tester/1", "domainName": found["domainName"]})
+            "sourceIp": "127.0.0.1", "userAgent": "tester/1", "domainName": found["domainName"],
+            "principalId": null})
     );
 
     let mut table = Table::about("filters");

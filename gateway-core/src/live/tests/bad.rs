@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::live::compile;
 use crate::live::fixture::{api, proxy, stage};
 use crate::resource::{
-    Api, Integration, IntegrationResponse, IntegrationType, ParameterConstraints, Preset,
-    ProtocolType, Route, Stage,
+    Api, AuthorizationType, Authorizer, Integration, IntegrationResponse, IntegrationType,
+    ParameterConstraints, Preset, ProtocolType, Route, Stage,
 };
 
 /// The mistakes of a good API after `change`, as `path: sentence`.
@@ -45,6 +45,73 @@ fn an_api_says_what_is_wrong_with_it() {
     check(
         |api, _| api.route_selection_expression = "${request.body.action".to_owned(),
         &["routeSelectionExpression: at byte 0: `${` is not closed: add `}`"],
+    );
+}
+
+#[test]
+fn an_authorizer_says_what_is_wrong_with_it() {
+    let with = |uri: &str, source: &str, id: Option<&str>, key: &str| {
+        let authorizer = Authorizer {
+            authorizer_id: "who".to_owned(),
+            authorizer_uri: uri.to_owned(),
+            identity_source: vec![source.to_owned()],
+        };
+        let route = Route {
+            authorization_type: AuthorizationType::Custom,
+            authorizer_id: id.map(str::to_owned),
+            ..Route::new(key)
+        };
+        move |api: &mut Api, _: &mut Stage| {
+            api.authorizers.push(authorizer);
+            api.routes.push(route);
+        }
+    };
+    let (url, source) = ("http://auth/", "route.request.header.Auth");
+    check(with(url, source, Some("who"), "$connect"), &[]);
+    check(
+        with(url, "Auth", Some("who"), "$connect"),
+        &[
+            "authorizers/who/identitySource: 'Auth' is no identity source; write route.request.header.NAME, \
+             route.request.querystring.NAME, stageVariables.NAME or context.NAME",
+        ],
+    );
+    check(
+        with("http://auth/{x}", source, Some("who"), "$connect"),
+        &[
+            "authorizers/who/authorizerUri: an authorizer's URL has no path parameters, and 'http://auth/{x}' has one",
+        ],
+    );
+    check(
+        with("http://user:word@auth/", source, Some("who"), "$connect"),
+        &[
+            "authorizers/who/authorizerUri: credentials in a URL would end up in logs; map a header instead",
+        ],
+    );
+    check(
+        with(
+            "arn:aws:sns:us-east-1:123456789012:topic",
+            source,
+            Some("who"),
+            "$connect",
+        ),
+        &[
+            "authorizers/who/authorizerUri: `arn:aws:sns:us-east-1:123456789012:topic` is not a Lambda function's ARN: it must \
+             read arn:aws:lambda:REGION:ACCOUNT:function:NAME, a qualifier may follow",
+        ],
+    );
+    check(
+        with(url, source, None, "$connect"),
+        &["routes/$connect/authorizationType: authorizationType CUSTOM needs an authorizerId"],
+    );
+    check(
+        with(url, source, Some("else"), "$connect"),
+        &["routes/$connect/authorizerId: there is no authorizer 'else'"],
+    );
+    check(
+        with(url, source, Some("who"), "other"),
+        &[
+            "routes/other/authorizationType: only $connect is authorized, as on AWS; put authorizationType CUSTOM there",
+        ],
     );
 }
 

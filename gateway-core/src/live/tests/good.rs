@@ -1,9 +1,13 @@
 //! What a good API becomes.
 
+use http::Uri;
+
+use crate::auth::identity_source::IdentitySource;
+use crate::lambda_arn::LambdaTarget;
 use crate::live::fixture::{api, live, proxy, stage, two_way};
-use crate::live::{LiveBackend, LiveRoute, LiveStage, compile_deployed};
+use crate::live::{AuthorizerBackend, LiveBackend, LiveRoute, LiveStage, compile_deployed};
 use crate::resource::{
-    Api, AuthorizationType, Integration, IntegrationType, ParameterConstraints, Preset,
+    Api, AuthorizationType, Authorizer, Integration, IntegrationType, ParameterConstraints, Preset,
     ProtocolType, Route, RouteSettings,
 };
 
@@ -138,10 +142,6 @@ fn what_is_not_built_is_named() {
         Some("authorizationType AWS_IAM"),
     );
     check(
-        |r| r.authorization_type = AuthorizationType::Custom,
-        Some("authorizationType CUSTOM"),
-    );
-    check(
         |r| r.authorization_type = AuthorizationType::Jwt,
         Some("authorizationType JWT"),
     );
@@ -150,6 +150,108 @@ fn what_is_not_built_is_named() {
         |r| r.model_selection_expression = Some("m".to_owned()),
         Some("modelSelectionExpression"),
     );
+}
+
+/// An API whose `$connect` asks the authorizer `who` at that URI.
+fn guarded(uri: &str) -> Api {
+    let mut api = api(Preset::Open, &["$connect", "send"], proxy());
+    api.authorizers = vec![Authorizer {
+        authorizer_id: "who".to_owned(),
+        authorizer_uri: uri.to_owned(),
+        identity_source: vec!["route.request.header.Auth".to_owned()],
+    }];
+    guard(&mut api.routes[0]);
+    api
+}
+
+fn guard(route: &mut Route) {
+    route.authorization_type = AuthorizationType::Custom;
+    route.authorizer_id = Some("who".to_owned());
+}
+
+#[test]
+fn connect_is_judged_by_a_function_or_a_url() {
+    let mut stage = stage();
+    stage.stage_variables = [("fn", "judge"), ("host", "auth:3000")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    let check = |uri: &str, expected: AuthorizerBackend| {
+        let live = live(&guarded(uri), &stage);
+        let authorizer = live.routes[0].authorizer.clone().unwrap();
+        assert_eq!(authorizer.backend, expected, "{uri}");
+        assert_eq!(authorizer.timeout.as_secs(), 29);
+        let header = IdentitySource::Header("Auth".to_owned());
+        assert_eq!(authorizer.identity_sources, [header]);
+        assert!(live.routes[0].closed.is_none() && live.routes[1].authorizer.is_none());
+        assert_eq!(live.authorizers.len(), 1);
+    };
+    let function = |text: &str| AuthorizerBackend::Lambda(LambdaTarget::parse(text).unwrap());
+    let url = |text: &'static str| AuthorizerBackend::Http(Uri::from_static(text));
+    let arn = "arn:aws:lambda:us-east-1:123456789012:function:";
+    check(&format!("{arn}f"), function(&format!("{arn}f")));
+    let uri = |function: &str| {
+        format!(
+            "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}{function}/invocations"
+        )
+    };
+    check(
+        &uri("${stageVariables.fn}:live"),
+        function(&format!("{arn}judge:live")),
+    );
+    check(
+        "http://${stageVariables.host}/who?a=b",
+        url("http://auth:3000/who?a=b"),
+    );
+    check("https://auth.example/", url("https://auth.example/"));
+}
+
+#[test]
+fn custom_beyond_connect_says_nothing_where_connect_is_judged() {
+    let mut api = guarded("http://auth/");
+    guard(&mut api.routes[1]);
+    let live = live(&api, &stage());
+    assert!(live.routes[1].closed.is_none() && live.routes[1].authorizer.is_none());
+    let warnings: Vec<_> = live.warnings.iter().map(|w| w.path.join("/")).collect();
+    assert_eq!(warnings, ["routes/send/authorizationType"]);
+}
+
+#[test]
+fn a_route_whose_authorizer_cannot_be_asked_is_closed() {
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Api), expected: &str) {
+        let mut api = guarded("http://auth/");
+        change(&mut api);
+        let (live, mistakes) = compile_deployed(&api, &stage());
+        let live = live.unwrap();
+        assert!(!mistakes.is_empty());
+        let connect = live.connect_route().unwrap();
+        assert!(connect.authorizer.is_none());
+        assert_eq!(connect.closed.as_deref(), Some(expected));
+        assert!(live.routes[1].closed.is_none());
+    }
+
+    let cannot = "its authorizer cannot be asked";
+    check(|api| api.authorizers.clear(), cannot);
+    check(|api| api.routes[0].authorizer_id = None, cannot);
+    check(
+        |api| api.routes[0].authorizer_id = Some("else".into()),
+        cannot,
+    );
+    check(
+        |api| api.authorizers[0].authorizer_uri = "ftp://auth/".into(),
+        cannot,
+    );
+    check(|api| api.authorizers[0].authorizer_uri.clear(), cannot);
+    check(
+        |api| api.authorizers[0].identity_source.push("Auth".into()),
+        cannot,
+    );
+    // Nobody is judged, and somebody thinks that he is.
+    let mut api = guarded("http://auth/");
+    api.routes[0].authorization_type = AuthorizationType::None;
+    guard(&mut api.routes[1]);
+    let (live, _) = compile_deployed(&api, &stage());
+    assert_eq!(live.unwrap().routes[1].closed.as_deref(), Some(cannot));
 }
 
 #[test]

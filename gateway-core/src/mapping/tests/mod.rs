@@ -1,5 +1,6 @@
 //! Requests and replies as whole values.
 
+mod authorizer;
 mod body;
 mod connect;
 mod parameters;

@@ -20,7 +20,8 @@ const TYPES: [(&str, IntegrationType); 5] = [
     ("MOCK", IntegrationType::Mock),
 ];
 
-const SHORT_FORM: &str = "a URL (http://…) or the ARN of a Lambda function (arn:aws:lambda:…)";
+pub(super) const SHORT_FORM: &str =
+    "a URL (http://…) or the ARN of a Lambda function (arn:aws:lambda:…)";
 
 /// The ids that are taken, and how to make another.
 #[derive(Default)]
@@ -104,7 +105,7 @@ pub(super) fn type_of(uri: &str) -> Option<IntegrationType> {
 }
 
 /// `arn:aws:lambda:…` or `arn:aws:apigateway:…`, in any partition.
-pub(super) fn is_lambda(uri: &str) -> bool {
+fn is_lambda(uri: &str) -> bool {
     let mut parts = uri.split(':');
     let partition_is_aws = |partition: &str| partition == "aws" || partition.starts_with("aws-");
     parts.next() == Some("arn")

@@ -114,7 +114,7 @@ fn web_origin(cursor: &Cursor<'_>) -> Option<String> {
     )
 }
 
-/// The ARN or URI of a Lambda function alone, or a map.
+/// The ARN or URI of a Lambda function or a URL alone, or a map.
 fn read_authorizer(member: &keyed::Keyed<'_>) -> Option<Authorizer> {
     let Some(body) = &member.body else {
         member.mistake("this authorizer says nothing; set authorizerUri", None);
@@ -123,7 +123,7 @@ fn read_authorizer(member: &keyed::Keyed<'_>) -> Option<Authorizer> {
     if body.scalar().is_some() {
         return Some(Authorizer {
             authorizer_id: member.id.to_owned(),
-            authorizer_uri: lambda_uri(body)?,
+            authorizer_uri: authorizer_uri(body)?,
             identity_source: Vec::new(),
         });
     }
@@ -133,18 +133,16 @@ fn read_authorizer(member: &keyed::Keyed<'_>) -> Option<Authorizer> {
     fields.finish();
     Some(Authorizer {
         authorizer_id: member.id.to_owned(),
-        authorizer_uri: lambda_uri(&uri?)?,
+        authorizer_uri: authorizer_uri(&uri?)?,
         identity_source: sources.unwrap_or_default(),
     })
 }
 
-fn lambda_uri(cursor: &Cursor<'_>) -> Option<String> {
+/// What an integration without a type may be, an authorizer may be, too.
+fn authorizer_uri(cursor: &Cursor<'_>) -> Option<String> {
     let uri = cursor.string()?;
-    if !integration::is_lambda(&uri) {
-        cursor.expected(
-            "the ARN of a Lambda function (arn:aws:lambda:…) or its API Gateway URI",
-            None,
-        );
+    if integration::type_of(&uri).is_none() {
+        cursor.expected(integration::SHORT_FORM, None);
         return None;
     }
     Some(uri)

@@ -84,7 +84,8 @@ fn read_long(mut fields: Fields<'_>, route: &mut Route, context: &mut Context<'_
         (None, Some(cursor)) => inline(cursor, &route.route_key, context),
         (None, None) => None,
     };
-    fields.set("authorizationType", &mut route.authorization_type, |at| {
+    let type_at = fields.take("authorizationType");
+    let kind = type_at.as_ref().and_then(|at| {
         at.one_of(&[
             ("NONE", AuthorizationType::None),
             ("AWS_IAM", AuthorizationType::AwsIam),
@@ -92,9 +93,16 @@ fn read_long(mut fields: Fields<'_>, route: &mut Route, context: &mut Context<'_
             ("JWT", AuthorizationType::Jwt),
         ])
     });
+    route.authorization_type = kind.unwrap_or_default();
     let authorizer_at = fields.take("authorizerId");
-    if route.authorization_type == AuthorizationType::Custom && authorizer_at.is_none() {
+    if kind == Some(AuthorizationType::Custom) && authorizer_at.is_none() {
         fields.mistake("authorizationType CUSTOM needs authorizerId");
+    }
+    // As on AWS the type decides, so whoever forgot it would leave the door open.
+    if type_at.is_none()
+        && let Some(at) = &authorizer_at
+    {
+        at.mistake("authorizerId says nothing without authorizationType: CUSTOM asks the authorizer, NONE lets everybody in");
     }
     route.authorizer_id = authorizer_at.and_then(|at| authorizer(&at, &context.authorizers));
     fields.set(

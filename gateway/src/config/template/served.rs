@@ -35,8 +35,8 @@ const UNSERVED: &[Unserved] = &[
     Unserved {
         kind: Kind::Route,
         member: "authorizationType",
-        values: Values::Other("NONE"),
-        sentence: "authorization is stored, and the route refuses until it is built",
+        values: Values::These(&["AWS_IAM", "JWT"]),
+        sentence: "this authorization is stored, and the route refuses until it is built",
     },
     Unserved {
         kind: Kind::Route,
@@ -53,8 +53,20 @@ const UNSERVED: &[Unserved] = &[
     Unserved {
         kind: Kind::Authorizer,
         member: "authorizerType",
+        values: Values::These(&["JWT"]),
+        sentence: "a JWT authorizer is stored, and routes that ask for it refuse until it is built",
+    },
+    Unserved {
+        kind: Kind::Authorizer,
+        member: "authorizerCredentialsArn",
         values: Values::Any,
-        sentence: "an authorizer is stored, and routes that ask for it refuse until it is built",
+        sentence: "authorizerCredentialsArn is stored and not used: no role is assumed",
+    },
+    Unserved {
+        kind: Kind::Authorizer,
+        member: "identityValidationExpression",
+        values: Values::Any,
+        sentence: "identityValidationExpression is stored and not used, as on AWS for WebSocket APIs",
     },
     Unserved {
         kind: Kind::Integration,

@@ -572,18 +572,21 @@ fn apis() {
     );
     api(
         "routes: { a: { authorizationType: AWS_IAM } }",
-        &["3:39: authorization is not built yet; authorizationType must be NONE"],
+        &["3:39: this authorization is not built yet; authorizationType must be NONE or CUSTOM"],
     );
     api(
         "routes: { a: { authorizationType: CUSTOM } }",
-        &[
-            "3:18: authorizationType CUSTOM needs authorizerId",
-            "3:39: authorization is not built yet; authorizationType must be NONE",
-        ],
+        &["3:18: authorizationType CUSTOM needs authorizerId"],
     );
     api(
-        "routes: { a: { authorizerId: x } }",
-        &["3:34: there is no authorizer 'x'; none is defined"],
+        "routes: { a: { authorizationType: NONE, authorizerId: x } }",
+        &["3:59: there is no authorizer 'x'; none is defined"],
+    );
+    api(
+        "authorizers: { x: http://h/ }\n    routes: { $connect: { authorizerId: x } }",
+        &[
+            "4:41: authorizerId says nothing without authorizationType: CUSTOM asks the authorizer, NONE lets everybody in",
+        ],
     );
     api(
         "routes: { a: { apiKeyRequired: true, modelSelectionExpression: x, routeResponseSelectionExpression: default } }",
@@ -625,10 +628,10 @@ fn apis() {
         ],
     );
     api(
-        "authorizers: { a: http://h, b: }",
+        "authorizers: { a: ftp://h, b: }",
         &[
-            "3:23: expected the ARN of a Lambda function (arn:aws:lambda:…) or its API Gateway URI, found 'http://h'",
-            "3:33: this authorizer says nothing; set authorizerUri",
+            "3:23: expected a URL (http://…) or the ARN of a Lambda function (arn:aws:lambda:…), found 'ftp://h'",
+            "3:32: this authorizer says nothing; set authorizerUri",
         ],
     );
     api(

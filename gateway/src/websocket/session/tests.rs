@@ -19,7 +19,7 @@ use crate::integration::http::{HttpClient, HttpClientConfig};
 use crate::integration::{Integrations, LambdaEndpoints};
 use crate::node::{Node, Outlet, Owed, Registry, StageSlot, Stages, Wire};
 use crate::observe::{AccessLog, Observe};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Owner, Pipeline};
 use crate::websocket::Proxies;
 
 const NODE: NodeId = NodeId([7; 6]);
@@ -89,7 +89,12 @@ fn door(disconnect: String) -> (Arc<WebSocketDoor>, Arc<StageSlot>) {
     );
     let node = Arc::new(Node::new(NODE, Registry::default(), None));
     let door = WebSocketDoor {
-        pipeline: Pipeline::new(integrations, Arc::clone(&observe), Arc::clone(&node)),
+        pipeline: Pipeline::new(
+            integrations,
+            Arc::clone(&observe),
+            Arc::clone(&node),
+            Owner::default(),
+        ),
         node,
         stages: Arc::clone(&stages),
         observe,
