@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::account::{ApiDocuments, Configuration, Deployment, Document, DomainDocuments, Item};
-use crate::resource::{Api, Integration, ProtocolType, Route, RouteSettings, Stage};
+use crate::resource::{
+    Api, AuthorizationType, Integration, ProtocolType, Route, RouteSettings, Stage,
+};
 
 /// The documents of an API that a file declares; `created` is the time they show.
 pub fn describe(api: &Api, origin: &str, created: &str) -> ApiDocuments {
@@ -156,7 +158,8 @@ fn route(route: &Route) -> Document {
         "routeKey": route.route_key,
         "target": route.target.as_ref().map(|id| format!("integrations/{}", id.trim_start_matches("integrations/"))),
         "authorizationType": route.authorization_type,
-        "authorizerId": route.authorizer_id,
+        // As AWS keeps it: where none is asked, none is named.
+        "authorizerId": route.authorizer_id.as_ref().filter(|_| route.authorization_type == AuthorizationType::Custom),
         "apiKeyRequired": route.api_key_required,
         "modelSelectionExpression": route.model_selection_expression,
         "requestModels": non_empty(&route.request_models),

@@ -243,3 +243,38 @@ async fn a_client_that_leaves_while_it_is_judged_is_told_about_like_any_other() 
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_handshake_that_is_judged_while_the_node_drains_is_answered_in_http() {
+    let lambda = harness::Lambda::start().await;
+    let mut gateway = crate::app::start_alone(&super::yaml(&lambda, "", "[]")).await;
+    let gate = harness::Gate::shut();
+    let held = gate.clone();
+    lambda.on_async("who", move |_| {
+        let held = held.clone();
+        async move {
+            held.wait().await;
+            LambdaAnswer::Returns(allow())
+        }
+    });
+    let waiting = tokio::spawn(gateway.handshake("/dev").refused());
+    lambda.next("who").await;
+    gateway.signal("TERM");
+    eventually("the drain begins", async || {
+        let ready = harness::Request::get(gateway.management(), "/readyz");
+        let status = ready.try_send().await?.status;
+        (status == 503).then_some(())
+    })
+    .await;
+    gate.open();
+    let answer = waiting.await.unwrap();
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert_eq!(
+        gateway.wait_exit(Duration::from_secs(10)).await.code,
+        Some(0)
+    );
+    assert_eq!(lambda.invocations("connect").len(), 0);
+}

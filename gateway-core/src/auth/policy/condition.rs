@@ -124,7 +124,7 @@ pub(super) fn holds(
     work: &mut Work,
 ) -> Result<bool, &'static str> {
     let mut all = true;
-    for (name, keys) in object(condition, "must be a map of operators")? {
+    for (name, keys) in condition.as_object().ok_or("must be a map of operators")? {
         let operator = if name == "Null" {
             None
         } else {

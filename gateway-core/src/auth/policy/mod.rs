@@ -63,7 +63,7 @@ const VERSIONS: [&str; 2] = ["2012-10-17", "2008-10-17"];
 pub fn evaluate(document: &Value, request: &Request<'_>) -> Result<Decision, InvalidPolicy> {
     let members = map(document, "")?;
     let mut statements = None;
-    for (name, value) in members {
+    for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
         match name.as_str() {
             "Version" if value.as_str().is_some_and(|v| VERSIONS.contains(&v)) => {}
             "Version" => return wrong(".Version", "must be 2012-10-17 or 2008-10-17"),
@@ -128,11 +128,12 @@ impl<'a> Statement<'a> {
             "NotResource",
             "Condition",
         ];
-        if members.keys().any(|name| !known.contains(&name.as_str())) {
+        let mut names = members.keys().filter(|name| said(members, name).is_some());
+        if names.any(|name| !known.contains(&name.as_str())) {
             let what = "may hold Sid, Effect, Action or NotAction, Resource or NotResource, and Condition alone";
             return wrong(&place, what);
         }
-        if members.get("Sid").is_some_and(|sid| !sid.is_string()) {
+        if said(members, "Sid").is_some_and(|sid| !sid.is_string()) {
             return wrong(&format!("{place}.Sid"), "must be a text");
         }
         let effect = match members.get("Effect").and_then(Value::as_str) {
@@ -146,7 +147,7 @@ impl<'a> Statement<'a> {
             effect,
             action,
             resource,
-            condition: members.get("Condition"),
+            condition: said(members, "Condition"),
             place,
         })
     }
@@ -185,7 +186,7 @@ fn either<'a>(
     is: &str,
     is_not: &str,
 ) -> Result<Either<'a>, InvalidPolicy> {
-    let (value, is_not) = match (members.get(is), members.get(is_not)) {
+    let (value, is_not) = match (said(members, is), said(members, is_not)) {
         (Some(value), None) => (value, false),
         (None, Some(value)) => (value, true),
         _ => {
@@ -234,6 +235,11 @@ fn is_resource(pattern: &str, resource: &str, work: &mut Work) -> Result<bool, &
         Some(resource) => pattern.matches(&resource, work),
         None => Ok(false),
     }
+}
+
+/// AWS's own libraries write null for an element that nobody set.
+fn said<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    members.get(name).filter(|value| !value.is_null())
 }
 
 fn map<'a>(value: &'a Value, place: &str) -> Result<&'a Map<String, Value>, InvalidPolicy> {

@@ -317,6 +317,21 @@ fn a_key_that_is_absent_fails_all_but_negations_and_if_exists() {
 }
 
 #[test]
+fn null_is_what_nobody_set() {
+    condition(json!(null), true);
+    condition(json!({}), true);
+    let mut policy = policy(about("Allow", "*"));
+    policy["Version"] = json!(null);
+    policy["Id"] = json!(null);
+    for name in ["Sid", "NotAction", "NotResource", "Principal"] {
+        policy["Statement"][name] = json!(null);
+    }
+    check(&policy, Allow);
+    policy["Statement"]["Effect"] = json!(null);
+    check_invalid(&policy, ".Effect");
+}
+
+#[test]
 fn all_operators_and_all_keys_must_hold() {
     condition(
         json!({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}, "Bool": {"aws:SecureTransport": "true"}}),
@@ -381,6 +396,7 @@ fn what_is_not_understood_is_no_policy_wherever_it_stands() {
     beside(with("Sid", json!(1)), ".Sid");
     for (is, is_not) in [("Action", "NotAction"), ("Resource", "NotResource")] {
         beside(without(is), "exactly one");
+        beside(with(is, json!(null)), "exactly one");
         beside(with(is_not, json!("*")), "exactly one");
         for bad in [
             json!([]),
@@ -388,7 +404,6 @@ fn what_is_not_understood_is_no_policy_wherever_it_stands() {
             json!([""]),
             json!(["*", 1]),
             json!({}),
-            json!(null),
         ] {
             beside(with(is, bad), "a list of texts");
         }
@@ -416,7 +431,7 @@ fn what_is_not_understood_is_no_policy_wherever_it_stands() {
     );
     for bad in [
         json!([]),
-        json!({}),
+        json!({"StringEquals": null}),
         json!({"StringEquals": {}}),
         json!({"StringEquals": "x"}),
         json!({"StringEquals": {"aws:UserAgent": []}}),
