@@ -333,6 +333,19 @@ impl Backend {
         wanted.cloned().collect()
     }
 
+    /// Shows each request to `path` so far, in their order: for more of them than are worth a copy. `look` must not ask this
+    /// backend for anything.
+    pub fn each(&self, path: &str, look: impl FnMut(&Recorded)) {
+        let ledger = lock(&self.shared.ledger);
+        let wanted = ledger.requests.iter().filter(|seen| seen.path == path);
+        wanted.for_each(look);
+    }
+
+    /// Forgets every request so far.
+    pub fn forget(&self) {
+        *lock(&self.shared.ledger) = Ledger::default();
+    }
+
     /// Every request so far.
     pub fn everything(&self) -> Vec<Recorded> {
         lock(&self.shared.ledger).requests.clone()

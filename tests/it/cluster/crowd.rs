@@ -15,11 +15,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::ledger::{Entry, Event, Ledger, push_text};
+use super::size::size;
 
 /// Longer than any drill.
 const LONG: Duration = Duration::from_mins(10);
-/// The pause between two pushes, and between two echoes.
-const BEAT: Duration = Duration::from_millis(20);
 
 /// One client, whose socket a task of its own reads.
 #[derive(Debug)]
@@ -131,7 +130,7 @@ impl Traffic {
                     let push = post(&seen, to, id, local, text).await;
                     lock(&done).push(push);
                 });
-                tokio::time::sleep(BEAT).await;
+                tokio::time::sleep(size().beat).await;
             }
         });
         Self {

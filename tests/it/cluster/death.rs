@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use harness::{Answer, Gate, Opened, within};
 
 use super::ledger::{Allowed, Event, Ledger, Lost, push_text};
+use super::size::{patience, scaled};
 use super::{Cluster, Member, Random, all_are_told, ids, settled};
 
 const REASON: &str = "The node that held the connection was lost";
@@ -86,10 +87,10 @@ pub(super) async fn keep_pushing(
 async fn after_kill_9_pushes_are_503_then_410_in_time_and_all_300_ends_are_told_and_nobody_else_is_disturbed()
  {
     let mut cluster = Cluster::start(3, "2s").await;
-    let victims = cluster.crowd(0, 300).await;
+    let victims = cluster.crowd(0, scaled(300)).await;
     let others = [cluster.crowd(1, 20).await, cluster.crowd(2, 20).await];
     let ended = ids(&victims);
-    let some: Vec<String> = ended.iter().step_by(60).cloned().collect();
+    let some: Vec<String> = ended.iter().step_by(ended.len() / 5).cloned().collect();
     for (n, id) in some.iter().enumerate() {
         let text = push_text("before", n, id);
         assert_eq!(cluster.push(1, id, &text).await, 200);
@@ -237,7 +238,7 @@ async fn a_node_killed_while_it_tells_ends_leaves_none_untold() {
     let (mut ended, mut kills) = (BTreeSet::new(), Vec::new());
     for _ in 0..SEEDS {
         let victim = cluster.nodes.join().await;
-        let members = cluster.crowd(victim, 20).await;
+        let members = cluster.crowd(victim, scaled(20)).await;
         ended.extend(ids(&members));
         kills.push((victim, members, random.below(200)));
     }
@@ -277,7 +278,7 @@ async fn the_ends_of_two_of_three_nodes_are_told_by_the_third_and_those_of_all_t
     let mut cluster = Cluster::start(3, "2s").await;
     let mut crowds = Vec::new();
     for node in 0..3 {
-        crowds.push(cluster.crowd(node, 50).await);
+        crowds.push(cluster.crowd(node, scaled(50)).await);
     }
     tokio::time::sleep(Duration::from_millis(1500)).await;
     cluster.nodes.kill(0).await;
@@ -328,7 +329,7 @@ async fn what_a_node_that_buried_another_was_telling_when_it_died_itself_is_told
     gate.open();
     let next = cluster.nodes.join().await;
     within(
-        TOLD + Duration::from_secs(5),
+        patience(TOLD + Duration::from_secs(5)),
         "they are told again",
         async || (cluster.backend.requests("/disconnect").len() == 2 * before).then_some(()),
     )

@@ -85,7 +85,14 @@ pub(crate) struct Allowed<'a> {
 
 /// Everybody's notes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ledger(Arc<Mutex<Vec<Entry>>>);
+pub(crate) struct Ledger(Arc<Mutex<Notes>>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    entries: Vec<Entry>,
+    /// When each connection was over, and with which code where its client read to its end.
+    ends: HashMap<String, (Instant, Option<u16>)>,
+}
 
 /// Connections whose nodes were killed, or were declared dead, and since when.
 pub(crate) type Lost = BTreeMap<String, Instant>;
@@ -95,12 +102,23 @@ impl Ledger {
     pub(crate) fn write(&self, id: &str, event: Event) {
         let at = Instant::now();
         let id = id.to_owned();
-        self.lock().push(Entry { at, id, event });
+        let mut notes = self.lock();
+        match &event {
+            Event::Closed(closed) => {
+                let end = notes.ends.entry(id.clone()).or_insert((at, None));
+                end.1.get_or_insert(closed.code);
+            }
+            Event::Dropped => {
+                notes.ends.entry(id.clone()).or_insert((at, None));
+            }
+            _ => {}
+        }
+        notes.entries.push(Entry { at, id, event });
     }
 
     /// All lines so far.
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        self.lock().clone()
+        self.lock().entries.clone()
     }
 
     /// When each client read the end of its socket, and which.
@@ -114,10 +132,18 @@ impl Ledger {
 
     /// When one client read the end of its socket, and with which code.
     pub(crate) fn end_of(&self, id: &str) -> Option<(Instant, u16)> {
-        self.lock().iter().find_map(|entry| match &entry.event {
-            Event::Closed(closed) if entry.id == id => Some((entry.at, closed.code)),
-            _ => None,
-        })
+        let end = self.lock().ends.get(id).copied();
+        end.and_then(|(at, code)| Some((at, code?)))
+    }
+
+    /// True where a client read to the end of its socket, or dropped it.
+    pub(crate) fn is_over(&self, id: &str) -> bool {
+        self.lock().ends.contains_key(id)
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        *self.lock() = Notes::default();
     }
 
     /// The pushes to one connection, each with when it was posted and its status, in the order of the answers.
@@ -201,7 +227,7 @@ impl Ledger {
         lines.written
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Notes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -328,11 +354,11 @@ impl<'a> Lines<'a> {
 }
 
 /// Of how many connections the end was told more than once.
-fn told_again(backend: &Backend) -> usize {
+pub(super) fn told_again(backend: &Backend) -> usize {
     let mut told: BTreeMap<String, usize> = BTreeMap::new();
-    for end in backend.requests("/disconnect") {
+    backend.each("/disconnect", |end| {
         *told.entry(end.connection_id()).or_default() += 1;
-    }
+    });
     told.values().filter(|times| **times > 1).count()
 }
 

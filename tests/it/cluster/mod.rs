@@ -4,13 +4,16 @@ mod clock;
 mod crowd;
 mod death;
 mod drain;
+mod generator;
 mod ledger;
+mod load;
 mod partition;
 mod pause;
 mod push;
 mod random;
 mod redis;
 mod rolling;
+mod size;
 mod tls;
 mod world;
 
@@ -29,6 +32,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::app::{App, BINARY};
 use ledger::{Allowed, Event, Ledger};
+use size::patience;
 
 /// Handshakes under way at once.
 const AT_ONCE: usize = 32;
@@ -75,19 +79,27 @@ impl Cluster {
 
     /// So many clients of a node, which read and write down what they read.
     pub(super) async fn crowd(&self, node: usize, count: usize) -> Vec<Member> {
-        let opening = (0..count).map(|_| async move {
-            loop {
-                let name = format!("client-{}", unique());
-                let handshake = self.handshake(node, &name);
-                match handshake.send().await {
-                    Opened::Open(client) => return (*client, name),
-                    // On a busy machine a node may not hear in time that it may act. Whoever is turned away comes again.
-                    Opened::Refused(answer) => assert_eq!(answer.status, 503),
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
+        let opening = (0..count).map(|_| self.enter(node));
+        let opened = stream::iter(opening).buffered(AT_ONCE).collect().await;
+        self.members(opened)
+    }
+
+    /// A client of a node, and its name.
+    pub(super) async fn enter(&self, node: usize) -> (Client, String) {
+        loop {
+            let name = format!("client-{}", unique());
+            let handshake = self.handshake(node, &name);
+            match handshake.send().await {
+                Opened::Open(client) => return (*client, name),
+                // On a busy machine a node may not hear in time that it may act. Whoever is turned away comes again.
+                Opened::Refused(answer) => assert_eq!(answer.status, 503),
             }
-        });
-        let opened: Vec<(Client, String)> = stream::iter(opening).buffered(AT_ONCE).collect().await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Such clients, which from now on read and write down what they read.
+    pub(super) fn members(&self, opened: Vec<(Client, String)>) -> Vec<Member> {
         let mut ids = self.ids();
         let member = |(client, name): (Client, String)| {
             Member::new(client, ids.remove(&name).expect("it asked"), &self.ledger)
@@ -102,12 +114,13 @@ impl Cluster {
 
     /// Connection ids by the names of their clients, as `$connect` told the backend.
     pub(super) fn ids(&self) -> HashMap<String, String> {
-        let requests = self.backend.requests("/connect");
-        let named = requests.iter().filter_map(|request| {
-            let name = request.header(NAME)?;
-            Some((name.to_owned(), request.connection_id()))
+        let mut ids = HashMap::new();
+        self.backend.each("/connect", |request| {
+            if let Some(name) = request.header(NAME) {
+                ids.insert(name.to_owned(), request.connection_id());
+            }
         });
-        named.collect()
+        ids
     }
 
     /// Posts `text` by way of a node, and writes down the answer.
@@ -144,11 +157,11 @@ impl Cluster {
 
     /// Whose end the backend has been told of.
     pub(super) fn told(&self) -> BTreeSet<String> {
-        let requests = self.backend.requests("/disconnect");
-        requests
-            .iter()
-            .map(harness::Recorded::connection_id)
-            .collect()
+        let mut told = BTreeSet::new();
+        self.backend.each("/disconnect", |end| {
+            told.insert(end.connection_id());
+        });
+        told
     }
 }
 
@@ -197,7 +210,7 @@ impl Member {
 
     /// Waits for the end of the socket.
     pub(super) async fn over(mut self) -> Closed {
-        let over = tokio::time::timeout(SETTLED, &mut self.reading).await;
+        let over = tokio::time::timeout(patience(SETTLED), &mut self.reading).await;
         over.expect("the end of the socket").unwrap()
     }
 }
@@ -257,7 +270,7 @@ fn unique() -> u64 {
 
 /// The backend has been told of each of these.
 pub(super) async fn all_are_told(cluster: &Cluster, expected: &BTreeSet<String>) {
-    within(SETTLED, "all ends are told", async || {
+    within(patience(SETTLED), "all ends are told", async || {
         cluster.told().is_superset(expected).then_some(())
     })
     .await;
@@ -266,7 +279,7 @@ pub(super) async fn all_are_told(cluster: &Cluster, expected: &BTreeSet<String>)
 /// Nobody is left but these nodes, nothing waits in the outbox, and nothing is owed.
 pub(super) async fn settled(cluster: &Cluster, nodes: &[usize]) {
     let ask = cluster.nodes[nodes[0]].management();
-    within(SETTLED, "the lost nodes are buried", async || {
+    within(patience(SETTLED), "the lost nodes are buried", async || {
         let list = Request::get(ask, "/wiregate/nodes").send().await.json();
         let named = list["items"].as_array().map(Vec::len);
         (named == Some(nodes.len())).then_some(())
@@ -274,7 +287,7 @@ pub(super) async fn settled(cluster: &Cluster, nodes: &[usize]) {
     .await;
     // The metric is as old as the last renewal.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    within(SETTLED, "nothing is owed", async || {
+    within(patience(SETTLED), "nothing is owed", async || {
         let mut owed = cluster.metric(nodes, "wiregate_outbox_waiting").await;
         owed += cluster.metric(nodes, "wiregate_disconnects_owed").await;
         (owed < 0.5).then_some(())

@@ -6,6 +6,7 @@ use harness::within;
 
 use super::death::{BURIED, TOLD, keep_pushing, told_as_lost, unknown_then_gone};
 use super::ledger::{Allowed, Entry, Event, push_text};
+use super::size::{patience, scaled};
 use super::{Cluster, all_are_told, ids, settled};
 
 // G-N4
@@ -13,7 +14,7 @@ use super::{Cluster, all_are_told, ids, settled};
 async fn a_node_that_was_stopped_for_longer_than_a_lease_closes_with_1012_before_it_acts_and_goes_on_as_a_new_one()
  {
     let cluster = Cluster::start(3, "2s").await;
-    let victims = cluster.crowd(0, 100).await;
+    let victims = cluster.crowd(0, scaled(100)).await;
     let others = cluster.crowd(1, 10).await;
     let ended = ids(&victims);
     for member in &victims {
@@ -26,8 +27,8 @@ async fn a_node_that_was_stopped_for_longer_than_a_lease_closes_with_1012_before
             .filter(|one| one.text().contains(what))
             .count()
     };
-    within(TOLD, "all are heard", async || {
-        (heard("before") == 100).then_some(())
+    within(patience(TOLD), "all are heard", async || {
+        (heard("before") == victims.len()).then_some(())
     })
     .await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
@@ -35,7 +36,7 @@ async fn a_node_that_was_stopped_for_longer_than_a_lease_closes_with_1012_before
     cluster.nodes[0].signal("STOP");
     // The signal is on its way when `kill` returns; what came before it stops is the node's to act upon.
     let process = format!("/proc/{}/stat", cluster.nodes[0].process());
-    within(TOLD, "it stands still", async || {
+    within(patience(TOLD), "it stands still", async || {
         std::fs::read_to_string(&process)
             .ok()?
             .contains(") T ")
@@ -47,7 +48,7 @@ async fn a_node_that_was_stopped_for_longer_than_a_lease_closes_with_1012_before
     for member in &victims {
         member.say("during");
     }
-    let some: Vec<String> = ended.iter().step_by(25).cloned().collect();
+    let some: Vec<String> = ended.iter().step_by(ended.len() / 4).cloned().collect();
     let to_itself = tokio::spawn(
         cluster.nodes[0]
             .push_request(&some[0], "by itself")
@@ -78,7 +79,7 @@ async fn a_node_that_was_stopped_for_longer_than_a_lease_closes_with_1012_before
         let text = push_text("after", 0, &member.id);
         assert_eq!(cluster.push(via % 3, &member.id, &text).await, 200);
     }
-    within(TOLD, "the new are heard", async || {
+    within(patience(TOLD), "the new are heard", async || {
         (heard("after") == 20).then_some(())
     })
     .await;
@@ -99,7 +100,7 @@ async fn a_node_that_was_stopped_for_longer_than_a_lease_closes_with_1012_before
 #[tokio::test]
 async fn a_pause_shorter_than_the_lease_changes_nothing() {
     let cluster = Cluster::start(2, "5s").await;
-    let members = cluster.crowd(0, 50).await;
+    let members = cluster.crowd(0, scaled(50)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     cluster.nodes[0].signal("STOP");
     for member in &members {
@@ -109,11 +110,11 @@ async fn a_pause_shorter_than_the_lease_changes_nothing() {
     assert_eq!(unknown.status, 503);
     tokio::time::sleep(Duration::from_secs(1)).await;
     cluster.nodes[0].signal("CONT");
-    within(TOLD, "all are heard", async || {
-        (cluster.backend.requests("/sendmessage").len() == 50).then_some(())
+    within(patience(TOLD), "all are heard", async || {
+        (cluster.backend.requests("/sendmessage").len() == members.len()).then_some(())
     })
     .await;
-    within(TOLD, "pushes are taken again", async || {
+    within(patience(TOLD), "pushes are taken again", async || {
         let answer = cluster.post(1, &members[0].id, "again").await.unwrap();
         (answer.status == 200).then_some(())
     })

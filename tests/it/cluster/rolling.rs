@@ -10,6 +10,7 @@ use harness::{Answer, Client, Closed, Gateway, Handshake, Opened, Request, perce
 use tokio_tungstenite::tungstenite::Message;
 
 use super::ledger::{Allowed, Event, Ledger, push_text};
+use super::size::{patience, scaled};
 use super::{Cluster, Random, all_are_told, settled};
 
 /// The end of a process that drains, with all that slows two cores.
@@ -144,7 +145,7 @@ impl Fleet {
 // G-N6
 #[tokio::test]
 async fn through_a_rolling_restart_every_client_comes_back_and_no_push_or_end_is_lost() {
-    const CLIENTS: usize = 90;
+    let clients = scaled(90);
     let server = "server: { drainTimeout: 5s, cluster: { lease: 2s } }";
     let mut cluster = Cluster::with(3, server, "").await;
     cluster
@@ -154,15 +155,19 @@ async fn through_a_rolling_restart_every_client_comes_back_and_no_push_or_end_is
     for node in 0..3 {
         fleet.balancer.add(&cluster.nodes[node]);
     }
-    let clients: Vec<_> = (0..CLIENTS)
+    let tasks: Vec<_> = (0..clients)
         .map(|number| tokio::spawn(fleet.clone().client(number)))
         .collect();
     let all_are_here = async |old: &BTreeSet<String>| {
-        within(BACK, "every client is connected anew", async || {
-            let live = fleet.live.lock().unwrap();
-            let anew = live.values().all(|id| !old.contains(id));
-            (live.len() == CLIENTS && anew).then_some(())
-        })
+        within(
+            patience(BACK),
+            "every client is connected anew",
+            async || {
+                let live = fleet.live.lock().unwrap();
+                let anew = live.values().all(|id| !old.contains(id));
+                (live.len() == clients && anew).then_some(())
+            },
+        )
         .await;
     };
     all_are_here(&BTreeSet::new()).await;
@@ -171,7 +176,7 @@ async fn through_a_rolling_restart_every_client_comes_back_and_no_push_or_end_is
         .into();
     for node in 0..3 {
         cluster.nodes[node].signal("TERM");
-        let exit = cluster.nodes[node].wait_exit(EXIT).await;
+        let exit = cluster.nodes[node].wait_exit(patience(EXIT)).await;
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
         fleet.balancer.remove(&cluster.nodes[node]);
         let next = cluster.nodes.join().await;
@@ -180,7 +185,7 @@ async fn through_a_rolling_restart_every_client_comes_back_and_no_push_or_end_is
         all_are_here(&gone).await;
     }
     fleet.stop.store(true, Ordering::Relaxed);
-    for task in clients.into_iter().chain(pushers) {
+    for task in tasks.into_iter().chain(pushers) {
         task.await.unwrap();
     }
     let ever = fleet.ever.lock().unwrap().clone();
@@ -200,7 +205,7 @@ async fn through_a_rolling_restart_every_client_comes_back_and_no_push_or_end_is
     };
     fleet.ledger.holds(&cluster.backend, &allowed);
     let returns = fleet.returns.lock().unwrap().clone();
-    assert!(returns.len() >= CLIENTS, "{}", returns.len());
+    assert!(returns.len() >= clients, "{}", returns.len());
     let slow = percentile(&returns, 99);
     println!("{} returns, p99 {slow:?}", returns.len());
     assert!(slow < Duration::from_secs(5), "{slow:?}");

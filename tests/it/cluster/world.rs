@@ -9,6 +9,7 @@ use harness::{Backend, Chaos, Gateway, GatewayCommand, Opened, Redis, Request, w
 
 use super::crowd::{Member, Report, Traffic, parts};
 use super::ledger::{Allowed, Ledger, Lost};
+use super::size::{patience, scaled};
 use crate::app::{App, BINARY, indent};
 
 /// How long a renewal counts in these drills.
@@ -41,13 +42,14 @@ pub(super) enum Link {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setup {
     pub(super) nodes: usize,
-    /// On each node.
+    /// On each node, in CI.
     pub(super) clients: usize,
     pub(super) link: Link,
     /// Further options of `server`.
     pub(super) server: &'static str,
     /// Further options of `server.cluster`.
     pub(super) cluster: &'static str,
+    pub(super) lease: Duration,
 }
 
 impl Default for Setup {
@@ -58,6 +60,7 @@ impl Default for Setup {
             link: Link::Direct,
             server: "",
             cluster: "",
+            lease: LEASE,
         }
     }
 }
@@ -99,6 +102,8 @@ pub(super) struct World {
     /// `onIsolation: hold` without a link.
     holds: bool,
     pub(super) members: Vec<Arc<Vec<Member>>>,
+    /// Connections of clients in other processes.
+    pub(super) guests: BTreeSet<String>,
     /// Whose nodes were killed, and when.
     pub(super) lost: Lost,
 }
@@ -117,6 +122,7 @@ impl World {
             seen: Ledger::default(),
             holds: setup.link == Link::None && setup.cluster.contains("hold"),
             members: Vec::new(),
+            guests: BTreeSet::new(),
             lost: Lost::new(),
         };
         for _ in 0..setup.nodes {
@@ -124,7 +130,7 @@ impl World {
             world.nodes.push(place);
         }
         world.meet(setup.nodes).await;
-        world.come(setup.clients).await;
+        world.come(scaled(setup.clients)).await;
         world
     }
 
@@ -133,6 +139,7 @@ impl World {
             link,
             server,
             cluster,
+            lease,
             ..
         } = setup;
         let store = Chaos::before(self.redis.address());
@@ -145,7 +152,7 @@ impl World {
         let server = format!(
             "server:\n{}  cluster:\n    lease: {}s\n    outboxRate: 1000\n{advertise}{cluster}",
             indent(2, server),
-            LEASE.as_secs()
+            lease.as_secs()
         );
         let yaml = App::yaml(&self.backend, &server, "");
         let mut command = GatewayCommand::new(BINARY, &yaml)
@@ -212,10 +219,24 @@ impl World {
         self.members.iter().flat_map(|members| members.iter())
     }
 
+    /// All connections that there ever were.
+    fn ids(&self) -> BTreeSet<String> {
+        let mut ids = super::crowd::ids(self.everybody());
+        ids.extend(self.guests.iter().cloned());
+        ids
+    }
+
     /// Echoes and pushes by every node to the first who came.
     pub(super) fn traffic(&self) -> Traffic {
         let doors = self.nodes.iter().map(Place::door).collect();
         Traffic::start(Arc::clone(&self.members[0]), doors, self.seen.clone())
+    }
+
+    /// Judges what was seen so far, while clients are there and nothing is on its way.
+    pub(super) async fn holds_now(&self) {
+        self.registry_of(&self.redis, patience(Duration::from_secs(10)))
+            .await;
+        self.holds(&registered(&self.redis).await);
     }
 
     /// Waits until Redis knows exactly those whose sockets are open.
@@ -226,9 +247,8 @@ impl World {
     pub(super) async fn registry_of(&self, redis: &Redis, limit: Duration) {
         let began = Instant::now();
         loop {
-            let open = self.everybody().map(|member| member.id.as_str());
-            let open: BTreeSet<String> = open
-                .filter(|id| self.seen.end_of(id).is_none())
+            let open: BTreeSet<String> = (self.ids().iter())
+                .filter(|id| !self.seen.is_over(id))
                 .map(|id| {
                     let (node, random) = parts(id);
                     format!("{node} {random}")
@@ -262,12 +282,12 @@ impl World {
     /// What the backend was told of ends: connection, and its event ids, codes and how often.
     pub(super) fn told(&self) -> BTreeMap<String, Vec<(String, u16)>> {
         let mut told: BTreeMap<String, Vec<(String, u16)>> = BTreeMap::new();
-        for request in self.backend.requests("/disconnect") {
+        self.backend.each("/disconnect", |request| {
             let code = request.wiregate("disconnect-code").parse();
             let event = request.wiregate("event-id").to_owned();
             let one = (event, code.unwrap_or_default());
             told.entry(request.connection_id()).or_default().push(one);
-        }
+        });
         told
     }
 
@@ -286,9 +306,9 @@ impl World {
     /// Fails where anything is broken that must hold whatever happens.
     #[track_caller]
     fn holds(&self, registered: &BTreeSet<String>) {
-        let ids = self.everybody().map(|member| {
-            let (node, random) = parts(&member.id);
-            (format!("{node} {random}"), member.id.clone())
+        let ids = self.ids().into_iter().map(|id| {
+            let (node, random) = parts(&id);
+            (format!("{node} {random}"), id)
         });
         let ids: BTreeMap<String, String> = ids.collect();
         let name = |one: &String| ids.get(one).unwrap_or(one).clone();
@@ -338,11 +358,12 @@ impl World {
 
     /// Judges the ledger while clients are there, and after all have left.
     pub(super) async fn judge(&self, redis: &Redis) {
-        self.registry_of(redis, Duration::from_secs(5)).await;
+        self.registry_of(redis, patience(Duration::from_secs(5)))
+            .await;
         self.holds(&registered(redis).await);
-        let everybody = super::crowd::ids(self.everybody());
         self.everybody().for_each(Member::leave);
-        let limit = Duration::from_secs(10);
+        let everybody = self.ids();
+        let limit = patience(Duration::from_secs(10));
         self.ends_are_told(&everybody, limit).await;
         self.registry_of(redis, limit).await;
         self.holds(&registered(redis).await);
