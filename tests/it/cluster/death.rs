@@ -151,8 +151,7 @@ async fn a_node_killed_during_connect_leaves_no_accepted_connection_without_its_
     for _ in 0..SEEDS {
         victims.push(cluster.nodes.join().await);
     }
-    let mut random = Random(u64::from(std::process::id()));
-    println!("seed {}", random.0);
+    let mut random = Random::of_run();
     let (mut handshakes, mut kills) = (Vec::new(), Vec::new());
     for victim in &victims {
         for n in 0..12 {
@@ -233,8 +232,7 @@ async fn a_node_killed_while_it_tells_ends_leaves_none_untold() {
             Answer::status(200)
         }
     });
-    let mut random = Random(u64::from(std::process::id()));
-    println!("seed {}", random.0);
+    let mut random = Random::of_run();
     let (mut ended, mut kills) = (BTreeSet::new(), Vec::new());
     for _ in 0..SEEDS {
         let victim = cluster.nodes.join().await;

@@ -98,10 +98,15 @@ async fn a_drain_of_one_of_two_nodes_spreads_its_closes_over_time_and_the_other_
         let text = push_text("to-all", n, &member.id);
         assert_eq!(cluster.push(1, &member.id, &text).await, 200);
     }
-    within(patience(TOLD), "all are heard", async || {
+    within(patience(TOLD), "all are heard, and have read", async || {
         let mut heard = 0;
         cluster.backend.each("/sendmessage", |_| heard += 1);
-        (heard == back.len() + staying.len()).then_some(())
+        let entries = cluster.ledger.entries();
+        let read = entries
+            .iter()
+            .filter(|entry| matches!(entry.event, Event::Read(_)));
+        let all = back.len() + staying.len();
+        (heard == all && read.count() == all).then_some(())
     })
     .await;
     let exit = cluster.nodes[0].wait_exit(patience(EXIT)).await;

@@ -152,7 +152,8 @@ fn pushes_are_quick(report: &Report, calm: &Calm, [hundredth, thousandth]: [Dura
         "{} pushes, p99 {slow:?}, p99.9 {slowest:?}, lag {lag:?}",
         took.len()
     );
-    let loose = Duration::from_secs(u64::from(!is_measured())) + lag;
+    // A push waits for the word of another node for 1.5 s.
+    let loose = Duration::from_secs(if is_measured() { 0 } else { 2 }) + lag;
     assert!(slow <= hundredth + loose, "p99 {slow:?}, lag {lag:?}");
     assert!(
         slowest <= thousandth + loose * 2,
@@ -242,7 +243,7 @@ async fn all_clients_of_a_dead_node_who_come_back_at_once_are_let_in_within_30_s
         load.world.lost.insert(member.id.clone(), killed);
     }
     let load_ref = &load;
-    let mut random = Random(u64::from(std::process::id()));
+    let mut random = Random::of_run();
     let returning = (0..victims.len()).map(|place| {
         let jitter = Duration::from_millis(random.below(2000));
         async move {
@@ -259,10 +260,11 @@ async fn all_clients_of_a_dead_node_who_come_back_at_once_are_let_in_within_30_s
     println!("{} are back after {took:?}", returned.len());
     assert!(took <= BACK, "back after {took:?}");
     assert_eq!(connects() - asked, victims.len(), "$connect for each, once");
-    // The messages that nodes owe each other now are few.
+    // A node that lets thousands in may be late with its word.
     report.pushes_are(&[200, 503], &[200, 503]);
     let unknown = report.pushes.iter().filter(|push| push.status != 200);
-    assert!(unknown.count() <= report.pushes.len() / 20);
+    let few = if is_measured() { 20 } else { 5 };
+    assert!(unknown.count() <= report.pushes.len() / few);
     let bars = [250, 1000].map(Duration::from_millis);
     pushes_are_quick(&report, &calm, bars);
     load.world.members.push(Arc::new(returned));
@@ -365,7 +367,7 @@ async fn connections_that_come_and_go_leave_no_memory_descriptor_or_key_behind_a
     println!("memory {memory:?} after the first round, {after:?} after the last");
     for (before, after) in memory.into_iter().zip(after) {
         // A first round that is short has not touched all that is used again and again.
-        let more = if is_measured() { 0 } else { 8 << 20 };
+        let more = if is_measured() { 0 } else { 2 << 20 };
         assert!(after <= before + before / 10 + more, "{before} to {after}");
     }
     within(FREED, "descriptors as at first", async || {

@@ -299,6 +299,16 @@ pub(super) async fn settled(cluster: &Cluster, nodes: &[usize]) {
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
+    /// Of this run: those of `DRILL_SEED` where that is set. Says which.
+    pub(super) fn of_run() -> Self {
+        let seed = std::env::var("DRILL_SEED").map_or_else(
+            |_| u64::from(std::process::id()),
+            |seed| seed.parse().expect("DRILL_SEED is a number"),
+        );
+        println!("DRILL_SEED={seed}");
+        Self(seed)
+    }
+
     pub(super) fn below(&mut self, most: u64) -> u64 {
         // Knuth's MMIX generator; its upper bits are the good ones.
         let next = self.0.wrapping_mul(6_364_136_223_846_793_005);

@@ -1,4 +1,5 @@
-//! A drill whose troubles a seed chooses, judged by the checker of all others. It takes minutes, so it is run by hand:
+//! A drill whose troubles a seed chooses, judged by the checker of all others. It takes minutes, so it is run by
+//! hand, or by `tests/drills`:
 //!
 //! ```text
 //! DRILL_SECONDS=120 [DRILL_SEED=7] cargo test -p tests --test it cluster::random -- --nocapture
@@ -150,11 +151,7 @@ async fn whatever_happens_in_whichever_order_no_promise_is_broken() {
         return;
     };
     let length = Duration::from_secs(seconds.parse().expect("DRILL_SECONDS is a number"));
-    let seed = std::env::var("DRILL_SEED").map_or_else(
-        |_| u64::from(std::process::id()),
-        |seed| seed.parse().unwrap(),
-    );
-    println!("DRILL_SEED={seed}");
+    let random = Random::of_run();
     let setup = Setup {
         nodes: NODES,
         clients: 10,
@@ -163,7 +160,7 @@ async fn whatever_happens_in_whichever_order_no_promise_is_broken() {
     };
     let mut drill = Drill {
         world: World::start(setup).await,
-        random: Random(seed),
+        random,
         setup,
         endangered: Instant::now(),
     };
