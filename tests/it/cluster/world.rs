@@ -17,12 +17,12 @@ pub(super) const LEASE: Duration = Duration::from_secs(2);
 /// Lines that one node may write in one drill: what repeats is said once.
 const MOST_LINES: usize = 60;
 
-/// The ids in a Redis: node part and random part of each, in hexadecimal digits.
+/// The ids in a Redis: node part and random part of each, in hexadecimal digits. Nodes wait while it runs, so it makes few calls.
 const REGISTERED: &str = "
-local found = {}
+local found, digits = {}, string.rep('%02x', 16)
 for _, key in ipairs(redis.call('KEYS', 'wg:*:conns')) do
   for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-    local hex = string.gsub(string.sub(member, 1, 16), '.', function(c) return string.format('%02x', string.byte(c)) end)
+    local hex = string.format(digits, string.byte(member, 1, 16))
     found[#found + 1] = string.sub(key, 5, 16) .. ' ' .. hex
   end
 end
@@ -50,6 +50,8 @@ pub(super) struct Setup {
     /// Further options of `server.cluster`.
     pub(super) cluster: &'static str,
     pub(super) lease: Duration,
+    /// Nodes reach Redis without a proxy, which many clients would slow down.
+    pub(super) plain: bool,
 }
 
 impl Default for Setup {
@@ -61,6 +63,7 @@ impl Default for Setup {
             server: "",
             cluster: "",
             lease: LEASE,
+            plain: false,
         }
     }
 }
@@ -140,9 +143,15 @@ impl World {
             server,
             cluster,
             lease,
+            plain,
             ..
         } = setup;
         let store = Chaos::before(self.redis.address());
+        let url = if plain {
+            self.redis.url()
+        } else {
+            format!("redis://{}", store.address())
+        };
         let listen = free_address();
         let proxy = (link == Link::Proxied).then(|| Chaos::before(listen));
         let advertise = proxy.as_ref().map_or(String::new(), |proxy| {
@@ -156,7 +165,7 @@ impl World {
         );
         let yaml = App::yaml(&self.backend, &server, "");
         let mut command = GatewayCommand::new(BINARY, &yaml)
-            .env("WIREGATE_STORE", &format!("redis://{}", store.address()))
+            .env("WIREGATE_STORE", &url)
             .env(
                 "WIREGATE_CLUSTER_SECRET",
                 "the secret of nodes that are drilled",
