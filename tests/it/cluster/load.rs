@@ -302,7 +302,8 @@ async fn all_clients_of_a_dead_node_who_come_back_at_once_are_let_in_within_30_s
     pushes_are_quick(&report, &calm, bars);
     load.world.members.push(Arc::new(returned));
     let ended: BTreeSet<String> = load.world.lost.keys().cloned().collect();
-    load.world.ends_are_told(&ended, patience(TOLD)).await;
+    let soon = if is_measured() { TOLD } else { patience(TOLD) };
+    load.world.ends_are_told(&ended, soon).await;
     // Leases are renewed and ends of the dead are told meanwhile, all of it within the same bound.
     let calls = load.calls().await - called;
     println!("{calls} calls of Redis for {} clients", ended.len());

@@ -61,7 +61,7 @@ const MEDIUM: Size = Size {
 /// A process may have 20,000 descriptors here, so the idle connections have processes of their own.
 const LARGE: Size = Size {
     times: 10,
-    patience: 4,
+    patience: 10,
     beat: Duration::from_millis(5),
     idle: 10_000,
     active: 10_000,
