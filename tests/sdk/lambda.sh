@@ -24,13 +24,13 @@ pack 'export const handler = async (event) => ({ hello: event.name });'
 is create Active "$(functions create-function --function-name cli --runtime nodejs20.x --role arn:aws:iam::000000000000:role/any \
   --handler index.handler --zip-file fileb://code.zip --timeout 20 --query State)"
 functions wait function-active-v2 --function-name cli
-is invoke 200 "$(functions invoke --function-name cli --cli-binary-format raw-in-base64-out --payload '{"name": "you"}' out.json --query StatusCode)"
+is invoke 200 "$(functions invoke --function-name cli --payload '{"name": "you"}' out.json --query StatusCode)"
 is answer '{"hello":"you"}' "$(<out.json)"
 pack 'export const handler = async (event) => ({ bye: event.name });'
 functions update-function-code --function-name cli --zip-file fileb://code.zip --publish >/dev/null
 functions wait function-updated-v2 --function-name cli
 functions create-alias --function-name cli --name live --function-version 1 >/dev/null
-functions invoke --function-name cli:live --cli-binary-format raw-in-base64-out --payload '{"name": "you"}' out.json >/dev/null
+functions invoke --function-name cli:live --payload '{"name": "you"}' out.json >/dev/null
 is changed '{"bye":"you"}' "$(<out.json)"
 is list $'cli\tdeclared' "$(functions list-functions --query 'sort(Functions[].FunctionName)')"
 functions add-permission --function-name cli --statement-id s --action lambda:InvokeFunction --principal apigateway.amazonaws.com >/dev/null
