@@ -1,6 +1,7 @@
 //! Authorizers of `$connect`: who is let in, and what is known of him afterwards.
 
 mod carried;
+mod here;
 mod hostile;
 mod outcome;
 mod url;
