@@ -27,6 +27,7 @@ mod control;
 mod dev;
 mod events;
 mod example;
+mod functions;
 mod handshake;
 mod hostile;
 mod inspect;

@@ -63,6 +63,11 @@ impl Output {
     /// Takes the last of it.
     pub(super) fn finish(&mut self, pipes: &Pipes) {
         self.drain(pipes);
+        self.end_lines();
+    }
+
+    /// Lines without an end are whole where what wrote them is over.
+    fn end_lines(&mut self) {
         for index in 0..self.streams.len() {
             let mut lines = Vec::new();
             self.streams[index].finish(|line| lines.push(line.to_owned()));
@@ -90,6 +95,7 @@ impl Output {
         memory_mib: u32,
         error: Option<&FunctionError>,
     ) -> Bytes {
+        self.end_lines();
         let request_id = self.request_id.take().unwrap_or_default();
         if let Some(error) = error.filter(|error| !error.error_type.is_empty()) {
             let message = error.message().unwrap_or_default();

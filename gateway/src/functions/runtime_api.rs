@@ -174,13 +174,15 @@ async fn handle(
     request: HttpRequest<Incoming>,
     requests: &mpsc::Sender<Request>,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
-    let path = request.uri().path().to_owned();
+    let (head, body) = request.into_parts();
+    // Before anything is refused: a connection with an unread body must be closed, and many clients do not expect that.
+    let (body, trailers) = collect(body).await?;
+    let path = head.uri.path();
     let path = path.strip_prefix(VERSION).ok_or(Refusal::NotFound)?;
-    let method = request.method().clone();
     let call = path
         .strip_prefix("/runtime/invocation/")
         .and_then(|rest| rest.split_once('/'));
-    match (&method, path, call) {
+    match (&head.method, path, call) {
         (&Method::GET, "/ping", _) => {
             let mut response = json(200, "pong".to_owned());
             let text = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -194,14 +196,13 @@ async fn handle(
             Ok(response)
         }
         (&Method::POST, "/runtime/init/error", _) => {
-            let error = told(request).await?;
+            let error = told(&head.headers, body)?;
             ask(requests, |reply| Request::InitError { error, reply }).await?;
             Ok(accepted())
         }
         (&Method::POST, _, Some((id, "response"))) => {
-            let mode = header(request.headers(), RESPONSE_MODE);
+            let mode = header(&head.headers, RESPONSE_MODE);
             let mode = ResponseMode::parse(mode.as_deref())?;
-            let (body, trailers) = collect(request.into_body()).await?;
             let too_large = matches!(body, Body::TooLarge);
             let result = match streamed_error(&trailers).filter(|_| mode == ResponseMode::Streaming)
             {
@@ -216,7 +217,7 @@ async fn handle(
             Ok(accepted())
         }
         (&Method::POST, _, Some((id, "error"))) => {
-            let error = told(request).await?;
+            let error = told(&head.headers, body)?;
             let id = id.to_owned();
             ask(requests, |reply| Request::Error { id, error, reply }).await?;
             Ok(accepted())
@@ -237,11 +238,11 @@ async fn ask<T>(
 }
 
 /// The error object that a worker sent.
-async fn told(request: HttpRequest<Incoming>) -> Result<FunctionError, Refusal> {
-    let error_type = header(request.headers(), ERROR_TYPE);
-    match collect(request.into_body()).await? {
-        (Body::Whole(body), _) => Ok(FunctionError::told(error_type.as_deref(), body)),
-        (Body::TooLarge, _) => Err(Refusal::TooLarge),
+fn told(headers: &HeaderMap, body: Body) -> Result<FunctionError, Refusal> {
+    let error_type = header(headers, ERROR_TYPE);
+    match body {
+        Body::Whole(body) => Ok(FunctionError::told(error_type.as_deref(), body)),
+        Body::TooLarge => Err(Refusal::TooLarge),
     }
 }
 

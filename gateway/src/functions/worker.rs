@@ -341,20 +341,18 @@ impl<'a> Desk<'a> {
             self.hand_out();
             return;
         }
-        if self.next.as_ref().is_some_and(|next| !next.is_closed()) {
-            let twice = Refusal::InvalidStateTransition {
-                from: "Ready",
-                to: "Ready",
-            };
-            let _ = reply.send(Err(twice));
-            return;
-        }
         match self.life.ask() {
             Err(refusal) => {
                 let _ = reply.send(Err(refusal));
             }
             Ok(first) => {
-                self.next = Some(reply);
+                // Whoever asks again has most likely lost the connection on which it asked before.
+                if let Some(before) = self.next.replace(reply) {
+                    let _ = before.send(Err(Refusal::InvalidStateTransition {
+                        from: "Ready",
+                        to: "Ready",
+                    }));
+                }
                 if first {
                     self.init = Some(self.begun.elapsed());
                 }
