@@ -10,7 +10,7 @@ use gateway_core::function::{FunctionError, Undone};
 use gateway_core::lambda_api::LATEST;
 use gateway_core::lambda_arn::LambdaTarget;
 use gateway_core::resource::Function;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::call::{Call, Invocation, InvokeError, Invoked, Turn};
 use super::events::FunctionEvent;
@@ -65,6 +65,8 @@ pub(super) struct Host {
     pub(super) settings: HostSettings,
     pub(super) tools: Toolbox,
     pub(super) metrics: FunctionMetrics,
+    /// Becomes true when all is to end.
+    pub(super) stopping: watch::Sender<bool>,
     events: broadcast::Sender<FunctionEvent>,
 }
 
@@ -133,6 +135,7 @@ impl FunctionHost {
             tools: Toolbox::new(settings.tools.clone())?,
             metrics: settings.metrics.clone(),
             settings,
+            stopping: watch::Sender::new(false),
             events,
         });
         Ok(Arc::new(Self {
@@ -295,15 +298,8 @@ impl FunctionHost {
         let Some(mut ending) = ending else {
             return;
         };
-        {
-            let functions = self
-                .functions
-                .read()
-                .unwrap_or_else(PoisonError::into_inner);
-            for entry in functions.values().flat_map(BTreeMap::values) {
-                let _ = entry.messages.send(Message::Stop);
-            }
-        }
+        // Those that were removed, and are not done yet, hear it too.
+        self.host.stopping.send_replace(true);
         let _ = ending.gone.recv().await;
         let _ = ending.quit.send(());
         let _ = tokio::task::spawn_blocking(move || ending.thread.join()).await;

@@ -1,10 +1,11 @@
 //! Runs Lambda functions: processes that ask for their calls by the Lambda Runtime API, each with one call at a time.
 //!
 //! A thread of its own holds it all. Each function has a task (`pool.rs`) that does what `gateway_core::function::Pool`
-//! decides, and each of its workers one (`worker.rs`). Between the gateway and every process it starts stands a keeper
+//! decides, and each of its workers one (`worker.rs`, `desk.rs`). Between the gateway and every process it starts stands a keeper
 //! (`keeper.rs`), so that nothing outlives the gateway.
 
 mod call;
+mod desk;
 mod environment;
 mod events;
 mod host;

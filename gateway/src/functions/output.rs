@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_core::function::FunctionError;
+use gateway_core::resource::Function;
 use tokio::net::unix::pipe;
 
 use super::events::FunctionEvent;
@@ -23,6 +24,7 @@ const TURN: usize = 1024 * 1024;
 pub(super) struct Output {
     host: Arc<Host>,
     function: String,
+    version: String,
     request_id: Option<String>,
     journal: Journal,
     streams: [Stream; 2],
@@ -30,10 +32,11 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(host: Arc<Host>, function: &str) -> Self {
+    pub(super) fn new(host: Arc<Host>, function: &Function) -> Self {
         Self {
             host,
-            function: function.to_owned(),
+            function: function.name.clone(),
+            version: function.version.clone(),
             request_id: None,
             journal: Journal::new(),
             streams: [Stream::default(), Stream::default()],
@@ -78,8 +81,9 @@ impl Output {
     /// A call begins: what comes now is of this call.
     pub(super) fn begin(&mut self, request_id: &str) {
         self.journal.begin();
+        let version = &self.version;
         self.journal
-            .keep(&format!("START RequestId: {request_id} Version: $LATEST"));
+            .keep(&format!("START RequestId: {request_id} Version: {version}"));
         self.request_id = Some(request_id.to_owned());
         self.host.tell(|| FunctionEvent::Began {
             function: self.function.clone(),

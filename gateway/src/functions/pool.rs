@@ -23,8 +23,6 @@ pub(super) enum Message {
     Replace(Arc<Function>),
     /// The function is no more; calls under way end.
     Remove,
-    /// The host stops, now.
-    Stop,
 }
 
 /// A function and its workers.
@@ -54,7 +52,11 @@ impl Crew {
             tasks: JoinSet::new(),
             reports,
         };
-        let mut open = true;
+        let mut stopping = crew.host.stopping.subscribe();
+        // What its runtime lacks is made before the first call waits for it.
+        let mut preparing = JoinSet::new();
+        crew.prepare(&mut preparing);
+        let (mut open, mut told, mut stopped) = (true, true, false);
         while open || !crew.workers.is_empty() {
             let wake = crew.pool.wake().map(Instant::from_std);
             let waking = async {
@@ -67,25 +69,31 @@ impl Crew {
             let actions = tokio::select! {
                 Some(report) = heard.recv() => crew.hear(report),
                 Some(_) = crew.tasks.join_next() => Vec::new(),
-                message = messages.recv() => match message {
+                message = messages.recv(), if told => match message {
                     Some(Message::Call(call, deadline)) if open => {
                         crew.pool.call(call, deadline.into_std(), now())
                     }
                     Some(Message::Call(call, _)) => vec![Action::Refuse(call, Undone::Stopped)],
                     Some(Message::Replace(function)) => {
                         crew.function = function;
+                        crew.prepare(&mut preparing);
                         crew.pool.replace(terms(&crew.host, &crew.function), now())
                     }
                     Some(Message::Remove) => {
                         open = false;
                         crew.pool.close(false)
                     }
-                    Some(Message::Stop) | None => {
-                        open = false;
-                        messages.close();
-                        crew.pool.close(true)
+                    // Nobody can call any more.
+                    None => {
+                        (told, open) = (false, false);
+                        crew.pool.close(false)
                     }
                 },
+                // Also where the host itself is gone.
+                _ = stopping.wait_for(|stop| *stop), if !stopped => {
+                    (stopped, open) = (true, false);
+                    crew.pool.close(true)
+                }
                 () = waking => crew.pool.tick(now()),
             };
             for action in actions {
@@ -94,7 +102,19 @@ impl Crew {
             let metrics = &crew.host.metrics;
             metrics.waiting(&crew.function.name, crew.pool.waiting());
         }
+        drop(preparing);
         while crew.tasks.join_next().await.is_some() {}
+    }
+
+    fn prepare(&self, preparing: &mut JoinSet<()>) {
+        preparing.abort_all();
+        let (host, function) = (Arc::clone(&self.host), Arc::clone(&self.function));
+        preparing.spawn(async move {
+            if let Err(error) = host.tools.command_line(&function).await {
+                let (function, why) = (&function.name, error.message().unwrap_or_default());
+                tracing::warn!(target: "function", function, "it cannot run: {why}");
+            }
+        });
     }
 
     fn hear(&mut self, report: Report) -> Vec<Action<Call>> {

@@ -15,11 +15,11 @@ def refused(answer):
 def post(path, body="{}", headers={}): return refused(ask("POST", path, body, headers))
 def get(path): return refused(ask("GET", path))
 
-def raw(request):
+def raw(request, cut=False):
     host, port = ADDRESS.split(":")
     with socket.create_connection((host, int(port))) as own:
         own.sendall(request.encode())
-        own.shutdown(socket.SHUT_WR)
+        if cut: own.shutdown(socket.SHUT_WR)
         answer = b""
         while more := own.recv(4096): answer += more
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -108,7 +108,9 @@ async fn every_request_of_a_runtime_has_its_documented_answer() {
         ),
         (
             "another version",
-            raw(r#""GET /2015-01-01/runtime/invocation/next HTTP/1.0\r\n\r\n""#),
+            raw(
+                r#""GET /2015-01-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n""#,
+            ),
             json!([404, "NotFound"]),
         ),
         (
@@ -124,7 +126,7 @@ async fn every_request_of_a_runtime_has_its_documented_answer() {
         (
             "a body that is cut off",
             raw(
-                r#"f"POST {API}/runtime/invocation/{id}/response HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100\r\n\r\n1234""#,
+                r#"f"POST {API}/runtime/invocation/{id}/response HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100\r\n\r\n1234", True"#,
             ),
             json!([400, "TruncatedHTTPRequest"]),
         ),

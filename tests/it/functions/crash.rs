@@ -365,3 +365,33 @@ while True:
     assert!((1..20_000).contains(&lines), "{lines} lines");
     bench.end().await;
 }
+
+#[tokio::test]
+async fn a_worker_does_not_outlive_its_keeper() {
+    let bench = Bench::start();
+    let code =
+        "while True:\n    id, event, _ = next()\n    time.sleep(event)\n    respond(id, 'ok')\n";
+    let mut function = bench.provided("f", code);
+    function.max_workers = Some(1);
+    bench.host.put(function);
+    assert_eq!(bench.outcome("f", json!(0)).await, json!("ok"));
+    let slow = bench.outcome("f", json!(15));
+    let end = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let processes = bench.processes();
+        let keeper = processes
+            .iter()
+            .find(|line| line.contains("function-keeper"));
+        let keeper = keeper.and_then(|line| line.split(' ').next()).unwrap();
+        let killed = std::process::Command::new("sh")
+            .args(["-c", &format!("kill -KILL {keeper}")])
+            .status();
+        assert!(killed.is_ok_and(|status| status.success()));
+    };
+    let (slow, ()) = futures_util::join!(slow, end);
+    let message = "RequestId: <id> Error: Runtime exited with error: signal: killed";
+    assert_eq!(slow, error("Runtime.ExitError", message));
+    assert_eq!(bench.outcome("f", json!(0)).await, json!("ok"));
+    bench.processes_become(2).await;
+    bench.end().await;
+}

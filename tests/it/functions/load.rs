@@ -141,3 +141,21 @@ async fn a_host_that_stops_ends_calls_and_processes() {
     assert_eq!(bench.call("f", json!({})).await, Err(InvokeError::Stopped));
     bench.end().await;
 }
+
+#[tokio::test]
+async fn a_host_that_stops_does_not_wait_for_a_function_that_was_removed() {
+    let bench = Bench::start();
+    bench.host.put(bench.provided("f", WORKS));
+    bench.outcome("f", json!({"seconds": 0})).await;
+    let running = bench.call("f", json!({"seconds": 60}));
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        bench.host.remove("f");
+        let limit = Duration::from_secs(8);
+        let stopped = tokio::time::timeout(limit, bench.host.stop()).await;
+        assert!(stopped.is_ok(), "it waits for the call");
+    };
+    let (running, ()) = futures_util::join!(running, stop);
+    assert!(running.unwrap().outcome.is_err());
+    bench.end().await;
+}

@@ -2,6 +2,7 @@
 
 mod api;
 mod crash;
+mod fallback;
 mod load;
 mod node;
 mod provided;
@@ -75,6 +76,7 @@ impl Bench {
         let code = self.folder.path().join(name);
         write_code(&code, files);
         Function {
+            version: "$LATEST".to_owned(),
             name: name.to_owned(),
             runtime: Runtime::parse(runtime).unwrap(),
             handler: handler.to_owned(),

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use gateway_core::resource::Function;
 use harness::Table;
 use serde_json::{Value, json};
 
-use super::{Bench, write_code};
+use super::Bench;
 
 /// The type and the message of an error; its trace is Node's own.
-fn brief(mut outcome: Value) -> Value {
+pub(super) fn brief(mut outcome: Value) -> Value {
     if let Some(error) = outcome.get_mut("error").and_then(Value::as_object_mut)
         && error.remove("trace").is_some_and(|trace| trace.is_array())
     {
@@ -370,79 +369,5 @@ async fn a_handler_sees_its_context() {
     // Of the variables of the process that started it almost nothing is left.
     assert!(std::env::var("CARGO_MANIFEST_DIR").is_ok());
     assert_eq!(env["CARGO_MANIFEST_DIR"], Value::Null);
-    bench.end().await;
-}
-
-#[tokio::test]
-async fn packages_that_a_function_lacks_are_found_where_the_environment_says() {
-    let bench = Bench::start();
-    let fallback = bench.folder.path().join("fallback");
-    write_code(
-        &fallback,
-        &[
-            (
-                "node_modules/@aws-sdk/client-x/package.json",
-                r#"{"name": "@aws-sdk/client-x", "version": "3.0.0", "main": "index.js"}"#,
-            ),
-            (
-                "node_modules/@aws-sdk/client-x/index.js",
-                "exports.from = 'fallback: ' + require('inner').inner;",
-            ),
-            ("node_modules/inner/index.js", "exports.inner = 'inner';"),
-        ],
-    );
-    let own = [(
-        "node_modules/@aws-sdk/client-x/index.js",
-        "exports.from = 'own';",
-    )];
-    let cjs = "const { from } = require('@aws-sdk/client-x'); exports.handler = async () => from;";
-    let esm = "import { from } from '@aws-sdk/client-x'; export const handler = async () => from;";
-    let dynamic = "exports.handler = async () => (await import('@aws-sdk/client-x')).from;";
-    let with = |mut function: Function| {
-        let folder = fallback.display().to_string();
-        function
-            .environment
-            .insert("WIREGATE_NODE_FALLBACK".to_owned(), folder);
-        bench.host.put(function);
-    };
-    with(bench.function("cjs", "nodejs20.x", "app.handler", &[("app.js", cjs)]));
-    with(bench.function("esm", "nodejs20.x", "app.handler", &[("app.mjs", esm)]));
-    with(bench.function(
-        "dynamic",
-        "nodejs20.x",
-        "app.handler",
-        &[("app.js", dynamic)],
-    ));
-    with(bench.function(
-        "own-cjs",
-        "nodejs20.x",
-        "app.handler",
-        &[("app.js", cjs), own[0]],
-    ));
-    with(bench.function(
-        "own-esm",
-        "nodejs20.x",
-        "app.handler",
-        &[("app.mjs", esm), own[0]],
-    ));
-    bench
-        .host
-        .put(bench.function("without", "nodejs20.x", "app.handler", &[("app.js", cjs)]));
-    let mut table = Table::about("the fallback");
-    for (name, expected) in [
-        ("cjs", "fallback: inner"),
-        ("esm", "fallback: inner"),
-        ("dynamic", "fallback: inner"),
-        ("own-cjs", "own"),
-        ("own-esm", "own"),
-    ] {
-        table.row(name, bench.outcome(name, json!({})).await, json!(expected));
-    }
-    table.row(
-        "without",
-        &brief(bench.outcome("without", json!({})).await)[0],
-        &json!("Runtime.ImportModuleError"),
-    );
-    drop(table);
     bench.end().await;
 }
