@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use gateway_core::resource::Function;
 use tokio::sync::Mutex;
-use tokio::sync::broadcast::error::RecvError;
 
 use super::sources::Read;
 use crate::config::Config;
+use crate::dev::env_files::EnvFile;
 use crate::dev::laptop::{Laptop, Whereabouts};
-use crate::dev::print::Said;
 use crate::dev::printer::Printer;
-use crate::functions::{FunctionEvent, FunctionHost, HostSettings};
+use crate::functions::{FunctionHost, HostSettings};
 use crate::node::Stages;
 use crate::observe::Observe;
 
@@ -82,7 +81,7 @@ impl Functions {
             ..defaults
         })?;
         if let Some(laptop) = &laptop {
-            tokio::spawn(tell(Arc::clone(&host), laptop.printer.clone()));
+            tokio::spawn(laptop.printer.clone().follow(Arc::clone(&host)));
         }
         Ok(Self { host, laptop })
     }
@@ -168,7 +167,7 @@ impl Functions {
 /// What of the files a function's environment is made of.
 struct Parts {
     config: Config,
-    env_files: Vec<crate::dev::env_files::EnvFile>,
+    env_files: Vec<EnvFile>,
 }
 
 impl Parts {
@@ -201,55 +200,5 @@ fn whereabouts(stages: &Stages) -> Whereabouts {
     Whereabouts {
         apis: apis.into_iter().collect(),
         callback_url: deployed.first().map(|stage| stage.callback_url.to_string()),
-    }
-}
-
-/// Shows what happens in functions.
-async fn tell(host: Arc<FunctionHost>, printer: Printer) {
-    let mut events = host.watch();
-    // It would keep the host.
-    drop(host);
-    loop {
-        let event = match events.recv().await {
-            Ok(event) => event,
-            Err(RecvError::Lagged(missed)) => {
-                printer.note(format!("{missed} lines of functions were left out"));
-                continue;
-            }
-            Err(RecvError::Closed) => return,
-        };
-        match event {
-            FunctionEvent::Line {
-                function,
-                request_id,
-                line,
-            } => printer.say(Said::Line {
-                function,
-                request_id,
-                line,
-            }),
-            FunctionEvent::InitFailed {
-                function,
-                error_type,
-                message,
-            } => printer.say(Said::Failed {
-                function,
-                request_id: None,
-                error_type,
-                message,
-            }),
-            FunctionEvent::Ended {
-                function,
-                request_id,
-                error: Some((error_type, message)),
-                ..
-            } => printer.say(Said::Failed {
-                function,
-                request_id: Some(request_id),
-                error_type,
-                message,
-            }),
-            FunctionEvent::Began { .. } | FunctionEvent::Ended { .. } => {}
-        }
     }
 }

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use gateway_core::control::Account;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -186,7 +187,8 @@ fn dev_command(dev: Dev) -> ExitCode {
     };
     match sources.read() {
         Ok(read) => {
-            start_log(read.loaded.config.server.log);
+            // What functions write is shown, and need not be logged.
+            start_log_with(read.loaded.config.server.log, LevelFilter::WARN);
             app::run(read, sources)
         }
         Err(errors) => refuse(&errors),
@@ -236,11 +238,17 @@ fn refuse(errors: &ConfigErrors) -> ExitCode {
 
 /// Logs go to stderr: stdout is for what a program may read, such as the line that begins with `ready`.
 fn start_log(log: Log) {
-    let level = tracing_subscriber::filter::LevelFilter::from_level(log.level);
+    start_log_with(log, LevelFilter::TRACE);
+}
+
+/// The same, where of functions no more is logged than this.
+fn start_log_with(log: Log, of_functions: LevelFilter) {
+    let level = LevelFilter::from_level(log.level);
     // The access log is chosen by its own setting, whatever the level of the rest.
     let filter = tracing_subscriber::filter::Targets::new()
         .with_default(level)
         .with_target("access", tracing::Level::INFO)
+        .with_target("function", level.min(of_functions))
         // Libraries below us speak of bytes and headers at their finer levels; those must not reach a log.
         .with_target("hyper", tracing::Level::WARN)
         .with_target("h2", tracing::Level::WARN)

@@ -154,19 +154,8 @@ impl Page {
                 Some(stack) => self.lines(&mut text, function, &stack, Some(RED)),
                 None => self.lines(&mut text, function, line, None),
             },
-            Said::Failed {
-                function,
-                error_type,
-                message,
-                ..
-            } => {
-                let message = if message.is_empty() {
-                    error_type.clone()
-                } else {
-                    format!("{error_type}: {message}")
-                };
-                self.lines(&mut text, function, &message, Some(RED));
-            }
+            // For people, the line of its call, or the log, says why it failed.
+            Said::Failed { .. } => {}
             Said::Note(note) => {
                 let _ = writeln!(text, "{time} {}", plain(note, false));
             }
@@ -359,11 +348,7 @@ mod tests {
             error_type: "Sandbox.Timedout".to_owned(),
             message: "Task timed out after 3.00 seconds".to_owned(),
         };
-        check(
-            &failed,
-            false,
-            "           OnConnect | Sandbox.Timedout: Task timed out after 3.00 seconds\n",
-        );
+        check(&failed, false, "");
         check(
             &Said::Note("reloaded".to_owned()),
             false,

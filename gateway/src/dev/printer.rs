@@ -3,14 +3,18 @@
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gateway_core::live::LiveBackend;
 
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::TryRecvError;
+
 use super::print::{Call, Said, Style};
 use crate::env;
+use crate::functions::{FunctionEvent, FunctionHost};
 use crate::observe::{Record, Teller};
 
 /// What may wait for the terminal; more is left out, and counted.
@@ -26,6 +30,8 @@ pub struct Printer(Arc<Inner>);
 struct Inner {
     lines: Mutex<Option<SyncSender<(u64, Said)>>>,
     left_out: AtomicU64,
+    /// What happens in functions.
+    events: Mutex<Option<broadcast::Receiver<FunctionEvent>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -46,6 +52,7 @@ impl Printer {
         Ok(Self(Arc::new(Inner {
             lines: Mutex::new(Some(lines)),
             left_out: AtomicU64::new(0),
+            events: Mutex::new(None),
             thread: Mutex::new(Some(thread)),
         })))
     }
@@ -76,14 +83,60 @@ impl Printer {
         self.say(Said::Note(text.into()));
     }
 
-    /// Tells of each call.
+    /// Tells of each call, after what its function wrote.
     pub fn teller(&self) -> Teller {
         let printer = self.clone();
-        Teller::new(move |record| printer.say(Said::Call(call(record))))
+        Teller::new(move |record| {
+            printer.catch_up();
+            printer.say(Said::Call(call(record)));
+        })
+    }
+
+    /// Shows what happens in functions, until their host is gone.
+    pub async fn follow(self, host: Arc<FunctionHost>) {
+        // Two of them: this one only says that there is something, so that whoever tells of a call may be quicker.
+        let mut stirred = host.watch();
+        *self.events() = Some(host.watch());
+        // It would keep the host.
+        drop(host);
+        while !matches!(
+            stirred.recv().await,
+            Err(broadcast::error::RecvError::Closed)
+        ) {
+            self.catch_up();
+        }
+    }
+
+    /// Writes what has happened in functions by now.
+    fn catch_up(&self) {
+        let mut events = self.events();
+        let Some(receiver) = &mut *events else { return };
+        loop {
+            match receiver.try_recv() {
+                Ok(event) => {
+                    if let Some(said) = said(event) {
+                        self.say(said);
+                    }
+                }
+                Err(TryRecvError::Lagged(missed)) => {
+                    self.note(format!("{missed} lines of functions were left out"));
+                }
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Closed) => {
+                    *events = None;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn events(&self) -> MutexGuard<'_, Option<broadcast::Receiver<FunctionEvent>>> {
+        self.0.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes what waits and ends.
     pub fn finish(&self) {
+        self.catch_up();
         self.0
             .lines
             .lock()
@@ -115,6 +168,42 @@ fn write_all(lines: &Receiver<(u64, Said)>, style: Style) {
         // A closed terminal must not keep the gateway from serving.
         let _ = out.write_all(text.as_bytes());
         let _ = out.flush();
+    }
+}
+
+fn said(event: FunctionEvent) -> Option<Said> {
+    match event {
+        FunctionEvent::Line {
+            function,
+            request_id,
+            line,
+        } => Some(Said::Line {
+            function,
+            request_id,
+            line,
+        }),
+        FunctionEvent::InitFailed {
+            function,
+            error_type,
+            message,
+        } => Some(Said::Failed {
+            function,
+            request_id: None,
+            error_type,
+            message,
+        }),
+        FunctionEvent::Ended {
+            function,
+            request_id,
+            error: Some((error_type, message)),
+            ..
+        } => Some(Said::Failed {
+            function,
+            request_id: Some(request_id),
+            error_type,
+            message,
+        }),
+        FunctionEvent::Began { .. } | FunctionEvent::Ended { .. } => None,
     }
 }
 
