@@ -8,11 +8,12 @@ use std::sync::Arc;
 use gateway_core::resource::Function;
 use tokio::sync::Mutex;
 
-use super::sources::Read;
+use super::sources::{Read, Sources};
 use crate::config::Config;
 use crate::dev::env_files::EnvFile;
 use crate::dev::laptop::{Laptop, Whereabouts};
 use crate::dev::printer::Printer;
+use crate::dev::watch::CodeWatcher;
 use crate::functions::{FunctionHost, HostSettings};
 use crate::node::Stages;
 use crate::observe::Observe;
@@ -201,4 +202,30 @@ fn whereabouts(stages: &Stages) -> Whereabouts {
         apis: apis.into_iter().collect(),
         callback_url: deployed.first().map(|stage| stage.callback_url.to_string()),
     }
+}
+
+/// What `wiregate dev` adds; refused where a program is missing that functions need.
+pub(super) fn laptop(sources: &Sources, read: &Read) -> Result<Option<OnLaptop>, String> {
+    let Some(laptop) = &sources.dev else {
+        return Ok(None);
+    };
+    let config = &read.loaded.config;
+    let missing = laptop.missing_tools(config, &read.env_files, |name| laptop.has_program(name));
+    if !missing.is_empty() {
+        return Err(missing.join("\nwiregate: "));
+    }
+    let printer = Printer::start(laptop.options.json, laptop.no_color());
+    let printer = printer.map_err(|error| format!("the printer cannot start: {error}"))?;
+    Ok(Some(OnLaptop::new(Arc::clone(laptop), printer)))
+}
+
+pub(super) fn watch_code(folders: &BTreeSet<PathBuf>) -> Option<CodeWatcher> {
+    if folders.is_empty() {
+        return None;
+    }
+    CodeWatcher::new(folders.iter().cloned())
+        .inspect_err(|error| {
+            tracing::warn!("code cannot be watched, use SIGHUP after changes: {error}");
+        })
+        .ok()
 }

@@ -1,5 +1,6 @@
 //! Builds every part from the configuration: the only place where they all meet.
 
+mod banner;
 mod control;
 mod deploy;
 mod deployer;

@@ -14,10 +14,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::banner::{Banner, announce};
 use super::control;
 use super::deploy::{Addresses, compile_all};
 use super::deployer::Deployer;
-use super::functions::{Functions, OnLaptop};
+use super::functions::{self, Functions};
 use super::membership::Membership;
 use super::reload::{Reloader, SIGNAL};
 use super::sources::{Read, Sources};
@@ -142,7 +143,7 @@ impl Process {
             crate::config::AccessLog::All => AccessLog::All,
         };
         let (places, reserved) = places();
-        let laptop = laptop(&sources, &read)?;
+        let laptop = functions::laptop(&sources, &read).map_err(|why| unavailable(&why))?;
         let observe = Arc::new(match &laptop {
             Some(laptop) => Observe::telling(access, laptop.printer.teller()),
             None => Observe::new(access),
@@ -278,7 +279,7 @@ impl Process {
         loop {
             let folders = self.code();
             if folders != code {
-                code_watcher = watch_code(&folders);
+                code_watcher = functions::watch_code(&folders);
                 code = folders;
             }
             let code_changed = async {
@@ -425,34 +426,7 @@ impl Process {
     }
 }
 
-/// What `wiregate dev` adds; refused where a program is missing that functions need.
-fn laptop(sources: &Sources, read: &Read) -> Result<Option<OnLaptop>, ExitCode> {
-    let Some(laptop) = &sources.dev else {
-        return Ok(None);
-    };
-    let config = &read.loaded.config;
-    let missing = laptop.missing_tools(config, &read.env_files, |name| laptop.has_program(name));
-    if !missing.is_empty() {
-        return Err(unavailable(&missing.join("\nwiregate: ")));
-    }
-    let printer = Printer::start(laptop.options.json, laptop.no_color());
-    let printer =
-        printer.map_err(|error| unavailable(&format!("the printer cannot start: {error}")))?;
-    Ok(Some(OnLaptop::new(Arc::clone(laptop), printer)))
-}
-
-fn watch_code(folders: &BTreeSet<PathBuf>) -> Option<CodeWatcher> {
-    if folders.is_empty() {
-        return None;
-    }
-    CodeWatcher::new(folders.iter().cloned())
-        .inspect_err(|error| {
-            tracing::warn!("code cannot be watched, use SIGHUP after changes: {error}");
-        })
-        .ok()
-}
-
-fn worker_count(config: &Config) -> usize {
+pub(super) fn worker_count(config: &Config) -> usize {
     match config.server.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         count => count as usize,
@@ -487,122 +461,4 @@ fn spawn_all(
             workers::spawn(shared.clone(), number, listeners, stopped.clone())
         })
         .collect()
-}
-
-/// What is told when all is ready.
-struct Banner<'a> {
-    nodes: Option<SocketAddr>,
-    warnings: &'a [Diagnostic],
-    templates: &'a [Template],
-    /// Room for connections.
-    places: usize,
-    laptop: Option<&'a OnLaptop>,
-}
-
-/// The banner says what is served, where, with which store and preset; the line that begins with `ready` is for programs.
-fn announce(shared: &Shared, banner: &Banner<'_>) {
-    let Banner {
-        nodes,
-        warnings,
-        templates,
-        places,
-        laptop,
-    } = banner;
-    let mut out = std::io::stdout().lock();
-    let served = shared.stages.load();
-    let mut lines = vec![format!(
-        "wiregate {} · store: {} · room for {places} connections · {} workers",
-        env!("CARGO_PKG_VERSION"),
-        match &shared.config.server.store {
-            Store::Memory => "memory".to_owned(),
-            Store::Redis(_) => format!("Redis, as node {}", shared.node.id()),
-        },
-        worker_count(&shared.config),
-    )];
-    let schemes: &[&str] = match &shared.config.server.tls {
-        None => &["ws"],
-        Some(tls) if tls.required => &["wss"],
-        Some(_) => &["wss", "ws"],
-    };
-    let mut deployed: Vec<_> = served.deployed().collect();
-    deployed.sort_by(|a, b| a.callback_url.cmp(&b.callback_url));
-    for stage in &deployed {
-        let live = &stage.live;
-        let path = served.directory.stage_path(&live.api_id, &live.stage_name);
-        let preset = format!("{:?}", live.limits.preset).to_lowercase();
-        let urls: Vec<String> = schemes
-            .iter()
-            .map(|scheme| format!("{scheme}://{}{path}", shared.public))
-            .collect();
-        lines.push(format!(
-            "  {} {}: {} (preset {preset})",
-            live.api_id,
-            live.stage_name,
-            urls.join(" and ")
-        ));
-        lines.push(format!(
-            "    backends post to {}/@connections/{{connectionId}}",
-            stage.callback_url
-        ));
-        if live.allowed_origins.is_none() {
-            lines.push(
-                "    any Origin may connect; set allowedOrigins if browsers carry cookies"
-                    .to_owned(),
-            );
-        }
-    }
-    if let Some(laptop) = laptop {
-        let secure = deployed.first().map(|stage| {
-            let Directory { public_host, .. } = &served.directory;
-            let (id, name) = (&stage.live.api_id, &stage.live.stage_name);
-            format!(
-                "wss://{public_host}{}",
-                served.directory.stage_path(id, name)
-            )
-        });
-        lines.extend(laptop.banner(&shared.config, secure.as_deref()));
-    }
-    for template in *templates {
-        let outputs = template.outputs.iter();
-        lines.extend(
-            outputs
-                .map(|(name, value)| format!("  {} output {name}: {value}", template.stack_name)),
-        );
-    }
-    if deployed.is_empty() {
-        let hint = "serving no API yet: every handshake is answered 403; name a file with --config or --template, or use aws apigatewayv2";
-        lines.push(format!("  warning: {hint}"));
-    }
-    lines.extend(
-        warnings
-            .iter()
-            .map(|warning| format!("  warning: {warning}")),
-    );
-    // Who asked for JSON reads lines by program.
-    let json = shared.config.server.log.format == LogFormat::Json;
-    // A closed stdout must not keep the gateway from serving.
-    for line in &lines {
-        if json {
-            tracing::info!("{}", line.trim());
-        } else {
-            let _ = writeln!(out, "{line}");
-        }
-    }
-    if json && laptop.is_some() {
-        let ready = serde_json::json!({
-            "kind": "ready",
-            "public": shared.public,
-            "management": shared.management,
-        });
-        let _ = writeln!(out, "{ready}");
-        let _ = out.flush();
-        return;
-    }
-    let nodes = nodes.map_or(String::new(), |nodes| format!(" nodes={nodes}"));
-    let _ = writeln!(
-        out,
-        "ready public={} management={}{nodes}",
-        shared.public, shared.management
-    );
-    let _ = out.flush();
 }
