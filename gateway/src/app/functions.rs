@@ -200,7 +200,7 @@ fn whereabouts(stages: &Stages) -> Whereabouts {
         .collect();
     Whereabouts {
         apis: apis.into_iter().collect(),
-        callback_url: deployed.first().map(|stage| stage.callback_url.to_string()),
+        callback_url: deployed.first().map(|stage| stage.callback_url.clone()),
     }
 }
 

@@ -1,13 +1,11 @@
 //! The life of the process: start in order, serve, reload, drain, stop.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use gateway_core::address::Directory;
 use gateway_core::control::Account;
 use gateway_core::id::NodeId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,10 +21,7 @@ use super::membership::Membership;
 use super::reload::{Reloader, SIGNAL};
 use super::sources::{Read, Sources};
 use super::workers::{self, Listeners, Shared};
-use crate::config::template::Template;
-use crate::config::{Config, ConfigErrors, Diagnostic, LogFormat, Store, Watcher};
-use crate::dev::printer::Printer;
-use crate::dev::watch::CodeWatcher;
+use crate::config::{Config, ConfigErrors, Store, Watcher};
 use crate::env;
 use crate::integration::http::TlsRoots;
 use crate::lambda_api;

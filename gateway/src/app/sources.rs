@@ -71,9 +71,10 @@ impl Sources {
         // From here on there is no difference between them and those of the settings.
         loaded.config.lambda.local.append(&mut local.functions);
         if let Some(laptop) = &self.dev {
-            let ids = api_ids(&loaded.config, &templates);
+            let apis = api_ids(&loaded.config, &templates);
+            let domains = declared(&templates, Kind::DomainName);
             laptop
-                .complete(&mut loaded.config, &ids, &env_files)
+                .complete(&mut loaded.config, &apis, &domains, &env_files)
                 .map_err(|message| mistake("wiregate dev", message))?;
         }
         Ok(Read {
@@ -191,11 +192,15 @@ impl Local {
 }
 
 fn api_ids(config: &Config, templates: &[Template]) -> Vec<String> {
-    let declared = templates.iter().flat_map(|template| &template.declared);
-    let declared = declared.filter(|declared| declared.kind == Kind::Api);
-    let declared = declared.map(|declared| declared.id.clone());
     let written = config.apis.iter().map(|api| api.api_id.clone());
-    written.chain(declared).collect()
+    written.chain(declared(templates, Kind::Api)).collect()
+}
+
+/// Ids of what templates declare of a kind.
+fn declared(templates: &[Template], kind: Kind) -> Vec<String> {
+    let all = templates.iter().flat_map(|template| &template.declared);
+    let of_kind = all.filter(|declared| declared.kind == kind);
+    of_kind.map(|declared| declared.id.clone()).collect()
 }
 
 fn mistake(place: &str, message: String) -> ConfigErrors {

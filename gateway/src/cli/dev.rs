@@ -60,20 +60,19 @@ impl Dev {
     /// Finds the file; the error is a sentence.
     pub(super) fn find(self) -> Result<Found, String> {
         let mut notes = Vec::new();
-        let file = match &self.file {
-            Some(file) => file.clone(),
-            None => {
-                let found = discover::find(Path::new(""), Path::is_file)?;
-                let file = found.file.display();
-                notes.push(match &*found.passed_over {
-                    [] => format!("running {file}"),
-                    others => format!(
-                        "running {file}, and not {}: name what is to run",
-                        others.join(", ")
-                    ),
-                });
-                found.file
-            }
+        let file = if let Some(file) = &self.file {
+            file.clone()
+        } else {
+            let found = discover::find(Path::new(""), Path::is_file)?;
+            let file = found.file.display();
+            notes.push(match &*found.passed_over {
+                [] => format!("running {file}"),
+                others => format!(
+                    "running {file}, and not {}: name what is to run",
+                    others.join(", ")
+                ),
+            });
+            found.file
         };
         // What cannot be read is said with all else that is wrong.
         let text = fs::read_to_string(&file).unwrap_or_default();

@@ -265,8 +265,7 @@ fn pem(label: &str, der: &[u8]) -> String {
         pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
         pem.push('\n');
     }
-    pem.push_str(&format!("-----END {label}-----\n"));
-    pem
+    pem + "-----END " + label + "-----\n"
 }
 
 #[cfg(test)]

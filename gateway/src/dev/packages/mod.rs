@@ -66,13 +66,9 @@ impl Need {
                 "python"
             }
         };
-        let name: String = hash
-            .finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Path::new(kind).join(name)
+        let hash = hash.finalize();
+        let first: [u8; 8] = std::array::from_fn(|n| hash[n]);
+        Path::new(kind).join(format!("{:016x}", u64::from_be_bytes(first)))
     }
 
     /// The variable by which a function finds it.

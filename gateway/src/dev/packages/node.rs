@@ -179,7 +179,7 @@ mod tests {
 
     #[track_caller]
     fn check(
-        manifest: Option<Json>,
+        manifest: Option<&Json>,
         imports: &[&str],
         there: &[&str],
         runtime: &str,
@@ -188,7 +188,7 @@ mod tests {
         let imports = imports.iter().map(|name| (*name).to_owned()).collect();
         let is_there = |name: &str| there.contains(&name);
         let found = wanted(
-            manifest.as_ref(),
+            manifest,
             Some("lock".to_owned()),
             &imports,
             runtime,
@@ -211,18 +211,24 @@ mod tests {
         check(None, &[], &[], v20, None);
         let own =
             || Some(json!({"dependencies": {"uuid": "1", "ws": "8"}, "scripts": {"prepare": "x"}}));
-        check(own(), &[], &[], v20, Some((&["uuid", "ws"], true)));
-        check(own(), &[], &["uuid"], v20, Some((&["uuid", "ws"], true)));
-        check(own(), &[], &["uuid", "ws"], v20, None);
+        check(own().as_ref(), &[], &[], v20, Some((&["uuid", "ws"], true)));
         check(
-            own(),
+            own().as_ref(),
+            &[],
+            &["uuid"],
+            v20,
+            Some((&["uuid", "ws"], true)),
+        );
+        check(own().as_ref(), &[], &["uuid", "ws"], v20, None);
+        check(
+            own().as_ref(),
             &["@aws-sdk/a"],
             &["uuid", "ws"],
             v20,
             Some((&["@aws-sdk/a"], false)),
         );
         check(
-            own(),
+            own().as_ref(),
             &["@aws-sdk/a"],
             &[],
             v20,
@@ -239,14 +245,14 @@ mod tests {
         );
         let sdk = || Some(json!({"dependencies": {"@aws-sdk/a": "3.1.0"}}));
         check(
-            sdk(),
+            sdk().as_ref(),
             &["@aws-sdk/a"],
             &[],
             v20,
             Some((&["@aws-sdk/a"], true)),
         );
-        check(Some(json!({"dependencies": null})), &[], &[], v20, None);
-        check(Some(json!([])), &[], &[], v20, None);
+        check(Some(&json!({"dependencies": null})), &[], &[], v20, None);
+        check(Some(&json!([])), &[], &[], v20, None);
     }
 
     #[test]

@@ -272,10 +272,8 @@ fn joined(folder: &Path, path: &Path) -> PathBuf {
 /// A short name for a text.
 fn digest(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let first: [u8; 8] = std::array::from_fn(|n| hash[n]);
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! What of `wiregate dev` lasts for a run: its authority, its key, and what it makes of settings and functions.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -76,10 +79,11 @@ impl Laptop {
         &self,
         config: &mut Config,
         api_ids: &[String],
+        domains: &[String],
         files: &[EnvFile],
     ) -> Result<(), String> {
         if config.server.tls.is_none() {
-            let names = names(config, api_ids);
+            let names = names(config, api_ids, domains);
             config.server.tls = Some(Tls {
                 identity: self.identity(names)?,
                 required: false,
@@ -134,7 +138,7 @@ impl Laptop {
             shell: &self.shell,
         });
         let mut own = environment::for_one(&function.environment, &variables_of(files));
-        self.bring_home(
+        bring_home(
             &mut own,
             &function.name,
             &config.server.region,
@@ -187,33 +191,6 @@ impl Laptop {
             folder
         };
         Need::of(function, root)
-    }
-
-    fn bring_home(
-        &self,
-        own: &mut Variables,
-        function: &str,
-        region: &str,
-        whereabouts: &Whereabouts,
-        note: &(dyn Fn(String) + Sync),
-    ) {
-        let suffix = if region.starts_with("cn-") {
-            "amazonaws.com.cn"
-        } else {
-            "amazonaws.com"
-        };
-        let address = |id: &str| {
-            let found = whereabouts.apis.iter().find(|(known, _)| known == id);
-            found.map(|(_, address)| address.clone())
-        };
-        for (name, value) in own {
-            if let Some(home) = environment::brought_home(value, region, suffix, address) {
-                note(format!(
-                    "{function}: {name} is {home}, which is here, in place of {value}"
-                ));
-                *value = home;
-            }
-        }
     }
 
     /// How the certificate is trusted, for people; nothing where it is the settings' own.
@@ -299,6 +276,33 @@ impl Laptop {
     }
 }
 
+/// Brings variables that name an API of ours at AWS to this gateway.
+fn bring_home(
+    own: &mut Variables,
+    function: &str,
+    region: &str,
+    whereabouts: &Whereabouts,
+    note: &(dyn Fn(String) + Sync),
+) {
+    let suffix = if region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else {
+        "amazonaws.com"
+    };
+    let address = |id: &str| {
+        let found = whereabouts.apis.iter().find(|(known, _)| known == id);
+        found.map(|(_, address)| address.clone())
+    };
+    for (name, value) in own {
+        if let Some(home) = environment::brought_home(value, region, suffix, address) {
+            note(format!(
+                "{function}: {name} is {home}, which is here, in place of {value}"
+            ));
+            *value = home;
+        }
+    }
+}
+
 fn variables_of(files: &[EnvFile]) -> Vec<Vec<(String, String)>> {
     files.iter().map(|file| file.variables.clone()).collect()
 }
@@ -310,12 +314,9 @@ fn now() -> i64 {
 
 /// A key that nobody knows but this process and its functions.
 fn made_credential() -> Credential {
-    let id: String = env::random::<8>()
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
+    let id = u64::from_be_bytes(env::random());
     Credential {
-        access_key_id: format!("AKIA{id}"),
+        access_key_id: format!("AKIA{id:016X}"),
         secret_access_key: Secret::new(STANDARD_NO_PAD.encode(env::random::<30>())),
         session_token: None,
         expires_at: None,
@@ -323,7 +324,7 @@ fn made_credential() -> Credential {
 }
 
 /// All names and addresses at which the public listener may be asked for.
-fn names(config: &Config, api_ids: &[String]) -> BTreeSet<String> {
+fn names(config: &Config, api_ids: &[String], domains: &[String]) -> BTreeSet<String> {
     let server = &config.server;
     let base = &server.base_domain;
     let mut names: BTreeSet<String> = ["localhost", "*.localhost", "127.0.0.1", "::1"]
@@ -336,6 +337,7 @@ fn names(config: &Config, api_ids: &[String]) -> BTreeSet<String> {
             .iter()
             .map(|id| format!("{}.execute-api.{base}", id.to_lowercase())),
     );
+    names.extend(domains.iter().cloned());
     names.extend(server.hostnames.iter().cloned());
     names.extend(
         server
