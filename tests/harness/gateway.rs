@@ -203,22 +203,19 @@ impl GatewayCommand {
                 shell
             }
         };
-        match &self.dev {
-            Some(folder) => {
-                command.arg("dev").current_dir(folder);
-                command.env("XDG_STATE_HOME", directory.join("state"));
-                // What functions would be told of this machine's own.
-                for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
-                    command.env_remove(name);
-                }
+        if let Some(folder) = &self.dev {
+            command.arg("dev").current_dir(folder);
+            command.env("XDG_STATE_HOME", directory.join("state"));
+            // What functions would be told of this machine's own.
+            for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+                command.env_remove(name);
             }
-            None => {
-                command.arg("serve").arg("--config").arg(config);
-                let own = directory.join("data");
-                let data_dir = self.data_dir.as_deref().unwrap_or(&own);
-                command.arg("--data-dir").arg(data_dir);
-                command.current_dir(directory);
-            }
+        } else {
+            command.arg("serve").arg("--config").arg(config);
+            let own = directory.join("data");
+            let data_dir = self.data_dir.as_deref().unwrap_or(&own);
+            command.arg("--data-dir").arg(data_dir);
+            command.current_dir(directory);
         }
         command.args(["--listen", &self.listen]);
         command.args(["--management-listen", &self.management_listen]);

@@ -25,8 +25,8 @@ impl Declared {
         let handler = "export const handler = async () => 'declared';";
         fs::write(code.path().join("index.mjs"), handler).unwrap();
         let yaml = format!(
-            "lambda:\n  functions:\n    declared: {{ codeUri: {:?}, handler: index.handler, runtime: nodejs20.x, timeout: 20s }}\n",
-            code.path()
+            "lambda:\n  functions:\n    declared: {{ codeUri: \"{}\", handler: index.handler, runtime: nodejs20.x, timeout: 20s }}\n",
+            code.path().display()
         );
         Self {
             gateway: GatewayCommand::new(BINARY, &yaml).start().await,
@@ -75,8 +75,8 @@ async fn create(gateway: &Gateway, name: &str, says: &str) {
 }
 
 #[track_caller]
-fn says(answer: (u16, Value), expected: &str) {
-    assert_eq!(answer, (200, json!(expected)));
+fn says((status, answer): (u16, Value), expected: &str) {
+    assert_eq!((status, answer.as_str()), (200, Some(expected)));
 }
 
 #[tokio::test]

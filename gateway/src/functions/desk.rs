@@ -82,7 +82,12 @@ pub(super) struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(worker: &'a mut Worker, started: Started, begun: Instant, init_id: String) -> Self {
+    pub(super) fn new(
+        worker: &'a mut Worker,
+        started: Started,
+        begun: Instant,
+        init_id: String,
+    ) -> Self {
         let Started {
             process,
             pipes,

@@ -1,5 +1,6 @@
 //! `Invoke`: a call that is waited for, one that is not, and one that is only tried.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ impl LambdaApi {
             "Event" => self.accept(target, invocation),
             _ => {
                 let invoked = self.host.invoke(target, invocation).await;
-                let invoked = invoked.map_err(|error| self.refused(error, target))?;
+                let invoked = invoked.map_err(|error| self.refused(&error, target))?;
                 Ok(result(invoked, log == "Tail"))
             }
         }
@@ -111,7 +112,7 @@ impl LambdaApi {
         Ok(response(202, Bytes::new()))
     }
 
-    fn refused(&self, error: InvokeError, target: &LambdaTarget) -> LambdaApiError {
+    fn refused(&self, error: &InvokeError, target: &LambdaTarget) -> LambdaApiError {
         match error {
             InvokeError::NotFound => self.unknown(target),
             InvokeError::Busy | InvokeError::TimedOut => {
@@ -203,7 +204,7 @@ fn ascii(json: &str) -> String {
         } else {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(out, "\\u{unit:04x}");
             }
         }
     }

@@ -25,14 +25,13 @@ pub(super) struct Shelf {
 impl Shelf {
     /// Opens the folder below a data directory, or a temporary one, and reads what it holds. Archives that nothing names are removed.
     pub(super) fn open(data_dir: Option<&Path>) -> io::Result<(Self, Catalog)> {
-        let (root, temporary) = match data_dir {
-            Some(folder) => (folder.join("functions"), None),
-            None => {
-                let folder = tempfile::Builder::new()
-                    .prefix("wiregate-functions-")
-                    .tempdir()?;
-                (folder.path().to_owned(), Some(folder))
-            }
+        let (root, temporary) = if let Some(folder) = data_dir {
+            (folder.join("functions"), None)
+        } else {
+            let folder = tempfile::Builder::new()
+                .prefix("wiregate-functions-")
+                .tempdir()?;
+            (folder.path().to_owned(), Some(folder))
         };
         let shelf = Self {
             root,

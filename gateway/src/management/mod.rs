@@ -89,7 +89,7 @@ async fn metrics(State(health): State<Health>) -> Response {
 }
 
 async fn not_found() -> Refusal {
-    let paths = "/{stage}/@connections/{connectionId}, /v2/apis and the rest of apigatewayv2, /livez, /readyz, /metrics, \
+    let paths = "/{stage}/@connections/{connectionId}, /v2/apis and the rest of apigatewayv2, /2015-03-31/functions of the Lambda API, /livez, /readyz, /metrics, \
         /wiregate/nodes, /wiregate/connections, /wiregate/outbox and /wiregate/account";
     let message = format!("Not found: this listener serves {paths}");
     Refusal::new(StatusCode::NOT_FOUND, message)

@@ -10,7 +10,7 @@ use crate::sdk::tool;
 
 /// A host whose Python is that of the tests, which has `awslambdaric`.
 fn bench() -> Bench {
-    Bench::with(|settings| settings.tools.python = tool(".tools/venv/bin/python").into())
+    Bench::with(|settings| settings.tools.python = tool(".tools/venv/bin/python"))
 }
 
 /// Without the members that are Python's own affair.

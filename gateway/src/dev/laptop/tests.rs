@@ -24,6 +24,7 @@ fn settings(text: &str) -> Config {
 fn function(name: &str, runtime: &str, variables: &[(&str, &str)]) -> Function {
     let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     Function {
+        version: "$LATEST".to_owned(),
         name: name.to_owned(),
         runtime: Runtime::parse(runtime).unwrap(),
         handler: "a.b".to_owned(),

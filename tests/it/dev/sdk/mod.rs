@@ -12,7 +12,7 @@ use super::app::{App, function, python};
 use crate::sdk::succeeds;
 
 /// A cold start on a busy machine: a runtime begins, and an SDK is loaded.
-const COLD: Duration = Duration::from_secs(60);
+const COLD: Duration = Duration::from_mins(1);
 
 /// The next text, however long a function takes to start.
 async fn text(client: &mut Client) -> String {
