@@ -9,7 +9,7 @@ use gateway_core::resource::Function;
 use tokio::sync::Mutex;
 
 use super::sources::{Read, Sources};
-use crate::config::Config;
+use crate::config::{Config, Credential};
 use crate::dev::env_files::EnvFile;
 use crate::dev::laptop::{Laptop, Whereabouts};
 use crate::dev::printer::Printer;
@@ -32,14 +32,17 @@ pub(super) struct Functions {
 pub(super) struct OnLaptop {
     laptop: Arc<Laptop>,
     pub(super) printer: Printer,
+    /// Keys whose signatures are known beside those of the settings.
+    pub(super) credentials: Vec<Credential>,
     whereabouts: Whereabouts,
     /// Functions are dressed one change after the other, so that the last one counts.
     turn: Arc<Mutex<()>>,
 }
 
 impl OnLaptop {
-    pub(super) fn new(laptop: Arc<Laptop>, printer: Printer) -> Self {
+    fn new(laptop: Arc<Laptop>, printer: Printer, read: &Read) -> Self {
         Self {
+            credentials: laptop.credentials(&read.loaded.config, &read.env_files),
             laptop,
             printer,
             whereabouts: Whereabouts::default(),
@@ -99,6 +102,13 @@ impl Functions {
     /// Brings what changed into force; `all`: also code that may have changed in its place.
     pub(super) fn change(&self, before: &Read, now: &Read, all: bool) {
         let all = all || before.env_files != now.env_files;
+        if let Some(on) = &self.laptop {
+            let keys = on.laptop.credentials(&now.loaded.config, &now.env_files);
+            if keys.iter().any(|key| !on.credentials.contains(key)) {
+                on.printer
+                    .note("signatures with the new keys of functions are known after a restart");
+            }
+        }
         let [before, after] = [before, now].map(|read| &read.loaded.config.lambda.local);
         for name in before.keys().filter(|name| !after.contains_key(*name)) {
             self.host.remove(name);
@@ -216,7 +226,7 @@ pub(super) fn laptop(sources: &Sources, read: &Read) -> Result<Option<OnLaptop>,
     }
     let printer = Printer::start(laptop.options.json, laptop.no_color());
     let printer = printer.map_err(|error| format!("the printer cannot start: {error}"))?;
-    Ok(Some(OnLaptop::new(Arc::clone(laptop), printer)))
+    Ok(Some(OnLaptop::new(Arc::clone(laptop), printer, read)))
 }
 
 pub(super) fn watch_code(folders: &BTreeSet<PathBuf>) -> Option<CodeWatcher> {

@@ -226,6 +226,7 @@ impl Process {
             credentials: server
                 .credentials
                 .iter()
+                .chain(functions.laptop.iter().flat_map(|on| &on.credentials))
                 .map(workers::credentials)
                 .collect(),
             public: addresses.public,

@@ -74,7 +74,7 @@ impl Sources {
             let apis = api_ids(&loaded.config, &templates);
             let domains = declared(&templates, Kind::DomainName);
             laptop
-                .complete(&mut loaded.config, &apis, &domains, &env_files)
+                .complete(&mut loaded.config, &apis, &domains)
                 .map_err(|message| mistake("wiregate dev", message))?;
         }
         Ok(Read {

@@ -144,6 +144,7 @@ async fn work(
     };
     let management_listener = Arc::new(ManagementListener {
         callback,
+        checks_signatures: !server.credentials.is_empty(),
         control: Arc::clone(&shared.control),
         lambda_api: Arc::clone(&shared.lambda_api),
         router: management::router(health),

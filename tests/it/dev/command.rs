@@ -1,5 +1,7 @@
 //! What is said where something is missing or wrong; none of it needs a runtime.
 
+use harness::Request;
+
 use super::app::{App, function};
 
 #[tokio::test]
@@ -39,6 +41,17 @@ async fn settings_alone_run_with_awss_limits() {
         output.contains("a dev: wss://127.0.0.1:") && output.contains(" and ws://127.0.0.1:"),
         "{output}"
     );
+}
+
+#[tokio::test]
+async fn operators_are_let_in_with_any_signature_as_where_no_keys_are_set() {
+    let gateway = App::of(&[], "").start().await;
+    let any = "AWS4-HMAC-SHA256 Credential=any/20261121/us-east-1/apigateway/aws4_request, SignedHeaders=host, Signature=00";
+    for to in [gateway.management(), gateway.public()] {
+        let asked = Request::get(to, "/v2/apis").header("Authorization", any);
+        let expected = if to == gateway.public() { 403 } else { 200 };
+        assert_eq!(asked.send().await.status, expected);
+    }
 }
 
 #[tokio::test]

@@ -73,14 +73,12 @@ impl Laptop {
         })
     }
 
-    /// Adds to the settings what a file need not say: a certificate where it names none, keys that functions sign with, and the form
-    /// of the log. The error is a sentence.
+    /// Adds to the settings what a file need not say: a certificate where it names none, and the form of the log. The error is a sentence.
     pub fn complete(
         &self,
         config: &mut Config,
         api_ids: &[String],
         domains: &[String],
-        files: &[EnvFile],
     ) -> Result<(), String> {
         if config.server.tls.is_none() {
             let names = names(config, api_ids, domains);
@@ -90,20 +88,25 @@ impl Laptop {
                 files: Vec::new(),
             });
         }
-        let known = &mut config.server.credentials;
-        let files = variables_of(files);
-        let own = config.lambda.local.values().filter_map(|function| {
-            environment::own_credential(&environment::for_one(&function.environment, &files))
-        });
-        for credential in std::iter::once(self.credential.clone()).chain(own) {
-            if !known.contains(&credential) {
-                known.push(credential);
-            }
-        }
         if self.options.json {
             config.server.log.format = LogFormat::Json;
         }
         Ok(())
+    }
+
+    /// Keys that functions sign with, beside those of the settings: the one made for this run, and those that functions and files bring.
+    pub fn credentials(&self, config: &Config, files: &[EnvFile]) -> Vec<Credential> {
+        let files = variables_of(files);
+        let own = config.lambda.local.values().filter_map(|function| {
+            environment::own_credential(&environment::for_one(&function.environment, &files))
+        });
+        let mut all = vec![self.credential.clone()];
+        for credential in own {
+            if !all.contains(&credential) {
+                all.push(credential);
+            }
+        }
+        all
     }
 
     fn identity(&self, names: BTreeSet<String>) -> Result<Identity, String> {
