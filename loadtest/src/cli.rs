@@ -85,13 +85,8 @@ struct Common {
     #[arg(long, global = true, value_name = "PATH")]
     wiregate: Option<PathBuf>,
     /// Who is measured, in turn; ratios are those of the first to each other one.
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "wiregate"
-    )]
+    /// [default: wiregate; function,function-http with `function`]
+    #[arg(long, global = true, value_enum, value_delimiter = ',')]
     subjects: Vec<Subject>,
     /// Measure each subject over TLS too, and it first: wiregate everywhere but with --processes, the limit for `route`. Clients speak
     /// TLS; pushes are posted to the management port as they are without it.
@@ -192,6 +187,8 @@ fn run(cli: Cli) -> Result<bool, LoadError> {
                 .copied()
                 .filter(|subject| scenario.suits(*subject))
                 .collect()
+        } else if named.is_empty() {
+            scenario.usual().to_vec()
         } else {
             named.clone()
         };

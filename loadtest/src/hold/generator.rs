@@ -97,7 +97,7 @@ pub(crate) fn hold(to: SocketAddr, path: &str, share: usize) -> Result<(), LoadE
     open::runtime()?.block_on(async {
         let (start, begun) = watch::channel(false);
         let (tell, mut told) = mpsc::channel(1024);
-        let message: Arc<[u8]> = echo::message(91).into();
+        let message: Arc<[u8]> = echo::message("echo", 91).into();
         let opening = stream::iter(0..share).map(async |index| {
             // Servers differ in their ports, so all generators may have the same addresses.
             let socket = Socket::open(&door, source(index)).await?;

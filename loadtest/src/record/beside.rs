@@ -5,139 +5,20 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::exhibit::{Exhibit, Manner, connect, idle, push, route};
+use super::group::GROUPS;
 use super::markdown;
 use crate::scenario::Scenario;
 use crate::scenario::churn::Churn;
 use crate::scenario::echo::Route;
+use crate::scenario::function::Function;
 use crate::scenario::idle::Processes;
 use crate::scenario::push::Push;
 use crate::scenario::slow_reader::SlowReader;
+use crate::subject::Runtime;
 use crate::subject::Subject::{
     self, Limit, LimitTls, Wiregate, WiregateHttp2, WiregateJemalloc, WiregateLink,
     WiregateMimalloc, WiregateRedis, WiregateTls,
 };
-
-/// A short table: some rows of several exhibits, whose subjects are the same.
-#[derive(Debug)]
-struct Group {
-    heading: &'static str,
-    exhibits: &'static [&'static str],
-    /// Titles of the metrics.
-    rows: &'static [&'static str],
-}
-
-const GROUPS: [Group; 9] = [
-    Group {
-        heading: "Routing over TLS",
-        exhibits: &[
-            "tls-route-64",
-            "tls-route-256",
-            "tls-route-1000",
-            "tls-route-5000",
-            "tls-route-20000",
-        ],
-        rows: &["CPU µs/message", "p50 µs"],
-    },
-    Group {
-        heading: "Pushing, connecting and holding over TLS",
-        exhibits: &["tls-push", "tls-connect", "tls-idle"],
-        rows: &[
-            "CPU µs/message",
-            "delivery p50 µs",
-            "CPU µs/connect",
-            "CPU µs/close",
-            "RSS bytes/connection",
-            "…after one message",
-            "…after one large message",
-        ],
-    },
-    Group {
-        heading: "Larger messages",
-        exhibits: &[
-            "route-1k",
-            "route-16k",
-            "route-128k",
-            "push-1k",
-            "push-16k",
-            "push-128k",
-        ],
-        rows: &["CPU µs/message", "p50 µs"],
-    },
-    Group {
-        heading: "Pushing and connecting across two nodes",
-        exhibits: &["nodes-push", "nodes-push-1000", "nodes-connect"],
-        rows: &[
-            "CPU µs/message",
-            "of it Redis: CPU µs/message",
-            "delivery p50 µs",
-            "CPU µs/connect",
-            "of it Redis: CPU µs/connect",
-        ],
-    },
-    Group {
-        heading: "A backend that speaks HTTP/2",
-        exhibits: &["http2-64", "http2-256"],
-        rows: &["CPU µs/message", "p50 µs", "p99 µs"],
-    },
-    Group {
-        heading: "Slow readers beside fast ones",
-        exhibits: &["slow-reader-0", "slow-reader-8"],
-        rows: &[
-            "CPU µs/message",
-            "delivery p50 µs",
-            "delivery p99 µs",
-            "answered 200, not delivered",
-            "KiB accepted for each stalled socket",
-            "RSS KiB/stalled socket",
-            "stalled: first 410 after s",
-            "stalled: answered 200",
-            "stalled: answered 429",
-            "stalled: answered 410",
-            "stalled: answered otherwise",
-        ],
-    },
-    Group {
-        heading: "Connections that come and go, by allocator",
-        exhibits: &["churn", "churn-long"],
-        rows: &[
-            "connections that came and went",
-            "CPU µs/message",
-            "p50 µs",
-            "RSS MiB after the warm-up",
-            "RSS MiB at the end",
-            "RSS bytes left by each connection",
-        ],
-    },
-    Group {
-        heading: "Idle connections and traffic, by allocator",
-        exhibits: &["allocator-idle", "allocator-route-64"],
-        rows: &[
-            "RSS bytes/connection",
-            "…after one message",
-            "…after one large message",
-            "RSS MiB after all closed",
-            "CPU µs/message",
-        ],
-    },
-    Group {
-        heading: "A million idle connections",
-        exhibits: &["hold-million"],
-        rows: &[
-            "connections that the servers count",
-            "of these, messages answered",
-            "server processes",
-            "seconds to open all",
-            "connects/s",
-            "CPU µs/connect",
-            "RSS bytes/connection",
-            "…after a ping on each",
-            "generators' RSS bytes/connection",
-            "kernel (slab) bytes/connection, both ends",
-            "memory used/connection, everything",
-            "seconds to ask all",
-        ],
-    },
-];
 
 /// Everything that is measured besides the goals.
 pub(super) fn exhibits() -> Vec<Exhibit> {
@@ -170,6 +51,11 @@ pub(super) fn exhibits() -> Vec<Exhibit> {
         seconds: Some((seconds, 10)),
         runs,
         ..of(key, title, come_and_go(), &allocators, Alone)
+    };
+    let handler = |key, title, runtime| Exhibit {
+        // Node.js compiles what is called often.
+        seconds: Some((5, 2)),
+        ..of(key, title, called(runtime), &Subject::HANDLERS, Unpinned)
     };
     vec![
         of(
@@ -255,6 +141,9 @@ pub(super) fn exhibits() -> Vec<Exhibit> {
             runs: 1,
             ..of("hold-million", "a million", million, &[Wiregate], Unpinned)
         },
+        handler("functions-node", "Node.js", Runtime::Node),
+        handler("functions-python", "Python", Runtime::Python),
+        handler("functions-rust", "Rust", Runtime::Rust),
     ]
 }
 
@@ -292,6 +181,14 @@ fn come_and_go() -> Scenario {
     })
 }
 
+fn called(runtime: Runtime) -> Scenario {
+    Scenario::Function(Function {
+        runtime,
+        connections: 64,
+        cold: 7,
+    })
+}
+
 /// The short tables of what was measured; nothing where nothing was.
 pub(super) fn tables(results: &Value) -> String {
     let mut text = String::new();
@@ -303,31 +200,6 @@ pub(super) fn tables(results: &Value) -> String {
         }
     }
     text
-}
-
-impl Group {
-    /// A head, and the chosen rows of each exhibit that was measured.
-    fn rows(&self, results: &Value) -> Vec<Vec<String>> {
-        let mut all: Vec<Vec<String>> = Vec::new();
-        for key in self.exhibits {
-            let exhibit = &results["exhibits"][key];
-            let heading = exhibit["heading"].as_str().unwrap_or_default();
-            let mut rows = markdown::rows(&exhibit["table"]).into_iter();
-            let Some(head) = rows.next() else { continue };
-            if all.is_empty() {
-                all.push(head);
-            }
-            let chosen = rows.filter(|row| {
-                row.first()
-                    .is_some_and(|title| self.rows.contains(&title.as_str()))
-            });
-            all.extend(chosen.map(|mut row| {
-                row[0] = format!("{heading}: {}", row[0].trim_start_matches('…'));
-                row
-            }));
-        }
-        all
-    }
 }
 
 #[cfg(test)]

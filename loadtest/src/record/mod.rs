@@ -4,6 +4,7 @@ mod beside;
 mod chart;
 mod exhibit;
 mod goals;
+mod group;
 mod machine;
 mod markdown;
 
@@ -42,7 +43,8 @@ pub(crate) struct Settings {
     /// hour; the rest stays as the JSON has it.
     #[arg(long)]
     pub(crate) beside: bool,
-    /// Measure these alone, by their names in the JSON; the others stay as the JSON there has them.
+    /// Measure these alone, by their names in the JSON or by how several begin (`functions`); the others stay as the JSON there has
+    /// them.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
 }
@@ -51,12 +53,13 @@ impl Settings {
     /// What is to be measured; an error if a name is none.
     pub(crate) fn exhibits(&self) -> Result<Vec<Exhibit>, LoadError> {
         let all = all();
+        let known: Vec<&str> = all.iter().map(|exhibit| exhibit.key).collect();
+        let named = |name: &String, key: &str| names(name, key, &known);
         if let Some(name) = self
             .only
             .iter()
-            .find(|name| all.iter().all(|exhibit| exhibit.key != **name))
+            .find(|name| !known.iter().any(|key| named(name, key)))
         {
-            let known: Vec<&str> = all.iter().map(|exhibit| exhibit.key).collect();
             return Err(LoadError::Usage(format!(
                 "{name} is not among what is measured: {}",
                 known.join(", ")
@@ -66,7 +69,7 @@ impl Settings {
             if self.only.is_empty() {
                 exhibit.beside == self.beside
             } else {
-                self.only.iter().any(|name| name == exhibit.key)
+                self.only.iter().any(|name| named(name, exhibit.key))
             }
         };
         if self.render {
@@ -161,6 +164,15 @@ pub(crate) fn carry_out(
     Ok(clean)
 }
 
+/// True if `name` means `key`, which is one of `all`: it is the same, or, where it is none of them, the first word of it.
+fn names(name: &str, key: &str, all: &[&str]) -> bool {
+    let begins = |key: &str| {
+        key.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('-'))
+    };
+    name == key || (!all.contains(&name) && begins(key))
+}
+
 fn read(file: &Path) -> Result<Value, LoadError> {
     let text = fs::read_to_string(file).map_err(LoadError::system(format!(
         "cannot read {}: measure all of it once first",
@@ -183,4 +195,27 @@ fn in_order(exhibits: &Value) -> Value {
         .into_iter()
         .filter_map(|exhibit| Some((exhibit.key.to_owned(), exhibits.get(exhibit.key)?.clone())));
     Value::Object(known.collect::<Map<_, _>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_itself_or_all_that_begin_with_it() {
+        let all = ["push", "push-1k", "functions-node", "functions-rust"];
+        let check = |name: &str, expected: &[&str]| {
+            let meant: Vec<&str> = all
+                .iter()
+                .copied()
+                .filter(|key| names(name, key, &all))
+                .collect();
+            assert_eq!(meant, expected, "{name}");
+        };
+        check("push", &["push"]);
+        check("functions", &["functions-node", "functions-rust"]);
+        check("functions-rust", &["functions-rust"]);
+        check("function", &[]);
+        check("", &[]);
+    }
 }

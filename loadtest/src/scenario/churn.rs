@@ -117,7 +117,7 @@ async fn run(
 
 /// One life after the other; a message for the table is a whole life.
 async fn live(churn: Churn, door: Door, index: usize, lane: Lane) -> Result<(), LoadError> {
-    let message = echo::message(churn.payload as usize);
+    let message = echo::message("echo", churn.payload as usize);
     let frame = frame::masked(frame::TEXT, &message);
     let close = frame::masked(frame::CLOSE, &1000_u16.to_be_bytes());
     for life in 0_usize.. {

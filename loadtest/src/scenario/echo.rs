@@ -61,7 +61,7 @@ impl Route {
                     &door,
                     share(route.connections, number, lanes),
                     rate,
-                    route.payload as usize,
+                    message("echo", route.payload as usize).into(),
                     lane,
                 )
                 .await
@@ -87,14 +87,14 @@ pub(super) async fn run(
     door: &Door,
     numbers: Range<usize>,
     rate: Option<f64>,
-    payload: usize,
+    message: Arc<[u8]>,
     mut lane: Lane,
 ) -> Result<(), LoadError> {
     let sockets = open::sockets(door, numbers).await?;
     lane.meter.ready.store(true, Ordering::Release);
     lane.reach(Phase::WarmUp).await;
     let mut tasks = JoinSet::new();
-    converse(sockets, rate, payload, &lane, &mut tasks);
+    converse(sockets, rate, &message, &lane, &mut tasks);
     open::end(&lane, tasks).await;
     Ok(())
 }
@@ -103,7 +103,7 @@ pub(super) async fn run(
 fn converse(
     sockets: Vec<Socket>,
     rate: Option<f64>,
-    payload: usize,
+    message: &Arc<[u8]>,
     lane: &Lane,
     tasks: &mut JoinSet<Result<(), LoadError>>,
 ) {
@@ -113,8 +113,7 @@ fn converse(
         paces = open;
         tasks.spawn(schedule.keep(lane.clone()));
     }
-    let message: Arc<[u8]> = message(payload).into();
-    let frame: Arc<[u8]> = frame::masked(frame::TEXT, &message).into();
+    let frame: Arc<[u8]> = frame::masked(frame::TEXT, message).into();
     let step = RAMP / u32::try_from(sockets.len()).unwrap_or(u32::MAX).max(1);
     for (index, socket) in (0_u32..).zip(sockets) {
         let (pace, wait) = match paces.pop() {
@@ -124,7 +123,7 @@ fn converse(
         tasks.spawn(talk(
             socket,
             (pace, wait),
-            Arc::clone(&message),
+            Arc::clone(message),
             Arc::clone(&frame),
             lane.clone(),
         ));
@@ -141,23 +140,28 @@ async fn talk(
     tokio::time::sleep(wait).await;
     while let Some(since) = pace.next(&mut lane).await {
         socket.send(&frame).await?;
-        let answer = socket.receive().await?;
-        if answer != &*message {
-            let text = String::from_utf8_lossy(&answer[..answer.len().min(200)]).into_owned();
-            return Err(LoadError::protocol(format!(
-                "not the message that was sent: {text}"
-            )));
-        }
+        same(socket.receive().await?, &message)?;
         lane.answered(since);
     }
     Ok(())
 }
 
-/// A message for the route `echo`, of exactly `len` bytes where its frame of JSON leaves room.
-pub(crate) fn message(len: usize) -> Vec<u8> {
-    let (head, tail) = (r#"{"action":"echo","text":""#, r#""}"#);
+/// An error that shows the answer, if it is not the message.
+pub(super) fn same(answer: &[u8], message: &[u8]) -> Result<(), LoadError> {
+    if answer == message {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&answer[..answer.len().min(200)]);
+    Err(LoadError::protocol(format!(
+        "not the message that was sent: {text}"
+    )))
+}
+
+/// A message for `route`, of exactly `len` bytes where its frame of JSON leaves room.
+pub(crate) fn message(route: &str, len: usize) -> Vec<u8> {
+    let (head, tail) = (format!(r#"{{"action":"{route}","text":""#), r#""}"#);
     let text = "x".repeat(len.saturating_sub(head.len() + tail.len()));
-    [head, &text, tail].concat().into_bytes()
+    [&head, text.as_str(), tail].concat().into_bytes()
 }
 
 #[cfg(test)]
@@ -167,7 +171,7 @@ mod tests {
     #[test]
     fn a_message_is_json_of_the_length_asked_for() {
         for len in [32, 91, 131_072] {
-            let message = message(len);
+            let message = message("echo", len);
             assert_eq!(message.len(), len);
             let json: serde_json::Value = serde_json::from_slice(&message).unwrap();
             assert_eq!(json["action"], "echo");

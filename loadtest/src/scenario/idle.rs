@@ -168,7 +168,7 @@ async fn hold(sockets: Vec<Socket>, length: Duration) -> Result<Vec<Socket>, Loa
 
 /// One message of `len` bytes there and back on each socket.
 async fn exchange(sockets: Vec<Socket>, len: usize) -> Result<Vec<Socket>, LoadError> {
-    let message = echo::message(len);
+    let message = echo::message("echo", len);
     let frame = frame::masked(frame::TEXT, &message);
     stream::iter(sockets)
         .map(|mut socket| {

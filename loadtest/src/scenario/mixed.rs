@@ -134,7 +134,8 @@ impl Mixed {
 
 async fn talk(mixed: &Mixed, door: &Door, lane: Lane) -> Result<(), LoadError> {
     let rate = Some(f64::from(mixed.route_rate));
-    echo::run(door, 0..usize::from(mixed.talkers), rate, 91, lane).await
+    let message = echo::message("echo", 91).into();
+    echo::run(door, 0..usize::from(mixed.talkers), rate, message, lane).await
 }
 
 async fn come_and_go(rate: f64, door: &Door, mut lane: Lane) -> Result<(), LoadError> {

@@ -4,6 +4,7 @@ pub(crate) mod broadcast;
 pub(crate) mod churn;
 pub(crate) mod connect;
 pub(crate) mod echo;
+pub(crate) mod function;
 pub(crate) mod idle;
 pub(crate) mod mixed;
 pub(crate) mod open;
@@ -39,6 +40,8 @@ pub(crate) enum Scenario {
     SlowReader(slow_reader::SlowReader),
     /// Connections that come, send a message and go, and the memory that is left.
     Churn(churn::Churn),
+    /// A Lambda function that the gateway runs itself, beside the same handler as an HTTP backend: cold start, warm call, throughput.
+    Function(function::Function),
 }
 
 impl Scenario {
@@ -53,6 +56,7 @@ impl Scenario {
             Self::Mixed(_) => "mixed",
             Self::SlowReader(_) => "slow-reader",
             Self::Churn(_) => "churn",
+            Self::Function(_) => "function",
         }
     }
 
@@ -67,6 +71,7 @@ impl Scenario {
             Self::Mixed(mixed) => mixed.describe(),
             Self::SlowReader(slow) => slow.describe(),
             Self::Churn(churn) => churn.describe(),
+            Self::Function(function) => function.describe(),
         }
     }
 
@@ -76,8 +81,8 @@ impl Scenario {
             Self::Route(_) => Some(Minimal::Route),
             Self::Push(_) | Self::Broadcast(_) | Self::SlowReader(_) => Some(Minimal::Push),
             Self::Connect(_) | Self::Idle(_) => Some(Minimal::Idle),
-            // Their parts have their limits in the scenarios of their own.
-            Self::Mixed(_) | Self::Churn(_) => None,
+            // Their parts have their limits in the scenarios of their own; a function stands beside its handler over HTTP.
+            Self::Mixed(_) | Self::Churn(_) | Self::Function(_) => None,
         }
     }
 
@@ -90,6 +95,10 @@ impl Scenario {
                 self,
                 Self::Push(_) | Self::Broadcast(_) | Self::Mixed(_) | Self::SlowReader(_)
             ),
+            handler: match self {
+                Self::Function(function) => Some(function.handler()),
+                _ => None,
+            },
             ..Need::plain(backend)
         }
     }
@@ -102,9 +111,21 @@ impl Scenario {
         }
     }
 
+    /// Who does it where nobody is named.
+    pub(crate) fn usual(&self) -> &'static [Subject] {
+        match self {
+            Self::Function(_) => &Subject::HANDLERS,
+            _ => &[Subject::Wiregate],
+        }
+    }
+
     /// True if `subject` can do its work.
     pub(crate) fn suits(&self, subject: Subject) -> bool {
+        let handlers = Subject::HANDLERS.contains(&subject);
         match subject {
+            _ if handlers || matches!(self, Self::Function(_)) => {
+                handlers && matches!(self, Self::Function(_))
+            }
             // The generators of `--processes` are processes too, and speak no TLS.
             Subject::WiregateTls => self.spread().is_none(),
             Subject::WiregateLink | Subject::WiregateRedis => {
@@ -147,6 +168,7 @@ impl Scenario {
             }
             Self::SlowReader(slow) => slow.connections + usize::from(slow.stalled),
             Self::Churn(churn) => churn.connections,
+            Self::Function(function) => function.connections,
         }
     }
 
@@ -202,6 +224,7 @@ impl Scenario {
             Self::Mixed(mixed) => mixed.measure(stage),
             Self::SlowReader(slow) => slow.measure(stage),
             Self::Churn(churn) => churn.measure(stage),
+            Self::Function(function) => function.measure(stage),
         }
     }
 }

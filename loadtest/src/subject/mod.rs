@@ -4,6 +4,7 @@
 //! command and tells its endpoints; scenarios and reports know subjects only through `Running`.
 
 mod allocator;
+mod function;
 mod limit;
 mod nginx;
 mod peer;
@@ -25,6 +26,7 @@ use crate::backend::Backend;
 use crate::client::letter::Manner;
 use crate::error::LoadError;
 use allocator::Allocator;
+pub(crate) use function::{Handler, HttpHandlers, MANY, ONE, Runtime, cold};
 pub(crate) use server::Process;
 use server::Server;
 use wiregate::{Road, Variant};
@@ -60,6 +62,10 @@ pub(crate) enum Subject {
     ServerlessOffline,
     /// nginx as a plain WebSocket proxy, without any HTTP behind it.
     Nginx,
+    /// The gateway that runs a handler as a Lambda function.
+    Function,
+    /// The gateway in front of the same handler as a plain HTTP server.
+    FunctionHttp,
 }
 
 impl fmt::Display for Subject {
@@ -79,6 +85,8 @@ impl fmt::Display for Subject {
             Self::Pushpin => "pushpin",
             Self::ServerlessOffline => "serverless-offline",
             Self::Nginx => "nginx",
+            Self::Function => "function",
+            Self::FunctionHttp => "function-http",
         })
     }
 }
@@ -92,6 +100,9 @@ impl Subject {
         Self::ServerlessOffline,
         Self::Nginx,
     ];
+
+    /// The two ways to call a handler.
+    pub(crate) const HANDLERS: [Self; 2] = [Self::Function, Self::FunctionHttp];
 
     /// True for Wiregate, however it is run.
     pub(crate) fn is_wiregate(self) -> bool {
@@ -166,6 +177,8 @@ pub(crate) struct Need {
     pub(crate) ask_at_connect: bool,
     /// True where connections are pushed to.
     pub(crate) push: bool,
+    /// What routes call in place of the backend.
+    pub(crate) handler: Option<Handler>,
     /// Where routes lead.
     pub(crate) backend: SocketAddr,
     /// The same backend for HTTP/2 by prior knowledge.
@@ -196,6 +209,7 @@ pub(crate) struct Running {
     pub(crate) manner: Manner,
     /// Whom clients trust, where they speak TLS. Pushes are posted without it.
     pub(crate) tls: Option<Arc<ClientConfig>>,
+    http_handlers: Option<HttpHandlers>,
     server: Server,
 }
 
@@ -206,6 +220,7 @@ impl Need {
             minimal: None,
             ask_at_connect: false,
             push: false,
+            handler: None,
             backend: backend.address,
             http2_backend: backend.http2,
         }
@@ -225,6 +240,7 @@ impl Subject {
             Self::Pushpin => pushpin::check(launch),
             Self::ServerlessOffline => serverless::check(launch),
             Self::Nginx => nginx::check(launch),
+            Self::Function | Self::FunctionHttp => function::check(launch),
             _ => Ok(()),
         }
     }
@@ -236,11 +252,22 @@ impl Subject {
             Self::ServerlessOffline => ("/dev", Manner::Callback("")),
             _ => ("/dev", Manner::Callback("/dev")),
         };
+        let mut http_handlers = None;
+        let handler = || {
+            need.handler
+                .ok_or_else(|| LoadError::Usage(format!("{self} is for `function` alone")))
+        };
         let (server, tls) = match (self, self.variant()) {
             (_, Some(variant)) => wiregate::start(launch, need, variant)?,
             (Self::Pushpin, _) => (pushpin::start(launch, need)?, None),
             (Self::ServerlessOffline, _) => (serverless::start(launch, path)?, None),
             (Self::Nginx, _) => (nginx::start(launch, need, path)?, None),
+            (Self::Function, _) => (function::start(launch, handler()?)?, None),
+            (Self::FunctionHttp, _) => {
+                let (server, handlers) = function::start_http(launch, handler()?)?;
+                http_handlers = Some(handlers);
+                (server, None)
+            }
             _ => limit::start(launch, need, self == Self::LimitTls)?,
         };
         Ok(Running {
@@ -249,6 +276,7 @@ impl Subject {
             management: server.management,
             manner,
             tls,
+            http_handlers,
             server,
         })
     }
@@ -263,6 +291,21 @@ impl Running {
     /// Those of them that several nodes share: their Redis.
     pub(crate) fn shared_pids(&self) -> Result<Vec<u32>, LoadError> {
         self.server.shared_pids()
+    }
+
+    /// The HTTP servers that stand in for functions.
+    pub(crate) fn http_handlers(&self) -> Option<&HttpHandlers> {
+        self.http_handlers.as_ref()
+    }
+
+    /// The gateway's own process, and those of what it calls: its workers with their keepers, or the HTTP server.
+    pub(crate) fn gateway_and_handlers(&self) -> Result<(Vec<u32>, Vec<u32>), LoadError> {
+        let mut gateway = self.server.pids()?;
+        let mut handlers = gateway.split_off(1);
+        if let Some(http) = &self.http_handlers {
+            handlers.extend(http.pids()?);
+        }
+        Ok((gateway, handlers))
     }
 
     /// The end of what the subject has written to its log, for a failure's report.

@@ -25,6 +25,15 @@ pub(super) fn find(launch: &Launch, name: &str, path: &str) -> Result<PathBuf, L
     )))
 }
 
+/// A program of the `PATH`.
+pub(super) fn program(name: &str) -> Result<PathBuf, LoadError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .ok_or_else(|| LoadError::Usage(format!("this needs {name}, which is not in PATH")))
+}
+
 /// `command` finds the programs and libraries of the unpacked Debian packages first, and those of the system after them.
 pub(super) fn of_debian(command: &mut Command, launch: &Launch) {
     let root = launch.tools.join("debian");

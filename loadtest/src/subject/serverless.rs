@@ -1,7 +1,6 @@
 //! serverless-offline as a subject: the plugin of the Serverless Framework that imitates API Gateway, functions in its own process.
 
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 use std::process::Command;
 
 use super::Launch;
@@ -21,7 +20,7 @@ const PLUGIN: &str = "node/node_modules/serverless-offline/package.json";
 pub(super) fn check(launch: &Launch) -> Result<(), LoadError> {
     peer::find(launch, NAME, CLI)?;
     peer::find(launch, NAME, PLUGIN)?;
-    node().map(drop)
+    peer::program("node").map(drop)
 }
 
 /// Starts it.
@@ -44,7 +43,7 @@ pub(super) fn start(launch: &Launch, path: &str) -> Result<Server, LoadError> {
         folder.path().join("node_modules"),
     )
     .map_err(LoadError::system("cannot link node_modules"))?;
-    let node = node()?;
+    let node = peer::program("node")?;
     let mut command = Command::new(&node);
     command
         .env_clear()
@@ -61,12 +60,4 @@ pub(super) fn start(launch: &Launch, path: &str) -> Result<Server, LoadError> {
         .args(["offline", "start"]);
     let public = peer::local(ports[0]);
     Server::start_and_try(command, &launch.cores, folder, (public, public), path)
-}
-
-fn node() -> Result<PathBuf, LoadError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join("node"))
-        .find(|file| file.is_file())
-        .ok_or_else(|| LoadError::Usage(format!("{NAME} needs node, which is not in PATH")))
 }

@@ -150,6 +150,7 @@ mod tests {
             minimal: None,
             ask_at_connect: false,
             push: false,
+            handler: None,
             backend: "127.0.0.1:9".parse().unwrap(),
             http2_backend: "127.0.0.1:8".parse().unwrap(),
         };
