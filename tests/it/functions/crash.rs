@@ -243,7 +243,7 @@ async fn what_cannot_be_started_says_why() {
 #[tokio::test]
 async fn what_a_function_forks_ends_with_it_wherever_it_went() {
     let bench = Bench::start();
-    let fork = r#"
+    let fork = r"
 def away():
     if os.fork() == 0:
         os.setsid()
@@ -253,7 +253,7 @@ def away():
             time.sleep(600)
         os._exit(0)
     os.wait()
-"#;
+";
     for (name, end, calls) in [
         ("exits", "sys.exit(1)", 1),
         ("hangs", "time.sleep(600)", 1),
