@@ -101,8 +101,12 @@ async fn chat(app: &App, table: &str, command: impl FnOnce(&App) -> harness::Gat
     says(&gateway, "sendmessage").await;
     bob.close(Some((1000, "bye"))).await;
     bob.closed_within(PATIENCE).await;
-    let output = says(&gateway, "DISCONNECT").await;
-    assert_eq!(tables.count(table).await, 1, "{output}");
+    // On a busy machine a runtime may take longer to load than Lambda allows; then the end is told again.
+    within(COLD, "only Ada and nobody else is left", async || {
+        (tables.count(table).await == 1).then_some(())
+    })
+    .await;
+    says(&gateway, "DISCONNECT").await;
     ada.send_json(&json!({"action": "sendmessage", "data": "alone"}))
         .await;
     assert_eq!(text(&mut ada).await, "alone");

@@ -248,7 +248,7 @@ async fn what_functions_write_and_how_they_fail_is_shown_and_as_json_on_request(
     client.next_within(COLD).await;
     let output = within(COLD, "a call as JSON", async || {
         let output = gateway.stdout();
-        output.contains("\"kind\":\"call\"").then_some(output)
+        output.contains("\"event\":\"MESSAGE\"").then_some(output)
     })
     .await;
     let lines: Vec<Value> = output
