@@ -101,7 +101,7 @@ async fn chat(app: &App, table: &str, command: impl FnOnce(&App) -> harness::Gat
     says(&gateway, "sendmessage").await;
     bob.close(Some((1000, "bye"))).await;
     bob.closed_within(PATIENCE).await;
-    // On a busy machine a runtime may take longer to load than Lambda allows; then the end is told again.
+    // A function is loaded first. One that takes longer than Lambda's 10 s has failed, and is not called again.
     within(COLD, "only Ada and nobody else is left", async || {
         (tables.count(table).await == 1).then_some(())
     })
