@@ -21,6 +21,9 @@ const PYTHON: &str = include_str!("../../handlers/app.py");
 /// The handler in Rust, built with this program.
 const RUST: &str = "load-handler";
 
+/// What an HTTP server gets of our environment, as a worker does: a variable such as `NODE_EXTRA_CA_CERTS` would make its start slower.
+const INHERITED: [&str; 3] = ["HOME", "LANG", "PATH"];
+
 /// The route, and function, of one worker.
 pub(crate) const ONE: &str = "one";
 /// The same with as many workers as a function has by default.
@@ -124,6 +127,12 @@ impl HttpHandlers {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg("http");
         command.arg(port.to_string());
+        command.env_clear();
+        for name in INHERITED {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut process = Process::start(command, &self.cores)?;
         let stdout = process.child().stdout.take();
