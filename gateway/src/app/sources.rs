@@ -13,6 +13,7 @@ use crate::control;
 use crate::dev::env_files::{self, EnvFile};
 use crate::dev::folders::Folders;
 use crate::dev::laptop::Laptop;
+use crate::functions::private_temporary;
 
 /// What the command line names.
 #[derive(Debug, Clone, Default)]
@@ -97,10 +98,8 @@ impl Sources {
     fn local(&self, config: &Config, templates: &[Template]) -> Local {
         let cache = match &self.dev {
             Some(laptop) => laptop.folders.cache.clone(),
-            None => Folders::of(|name| std::env::var(name).ok()).map_or_else(
-                |_| std::env::temp_dir().join("wiregate"),
-                |folders| folders.cache,
-            ),
+            None => Folders::of(|name| std::env::var(name).ok())
+                .map_or_else(|_| private_temporary(), |folders| folders.cache),
         };
         let mut local = Local::default();
         let lambda = &config.lambda;

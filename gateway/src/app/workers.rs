@@ -145,6 +145,7 @@ async fn work(
     let management_listener = Arc::new(ManagementListener {
         callback,
         checks_signatures: !server.credentials.is_empty(),
+        operators: server.credentials.iter().map(credentials).collect(),
         control: Arc::clone(&shared.control),
         lambda_api: Arc::clone(&shared.lambda_api),
         router: management::router(health),

@@ -2,33 +2,101 @@
 // What a function can see (context, error shapes, exit codes) is as in AWS's own Node.js runtimes.
 
 import fs from 'node:fs';
-import http from 'node:http';
 import Module, { createRequire } from 'node:module';
+import net from 'node:net';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const API = '/2018-06-01/runtime';
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(':');
-const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 
-function request(method, path, headers = {}, body = undefined) {
-  return new Promise((resolve, reject) => {
-    const sent = http.request({ host, port, agent, method, path: API + path, headers }, (response) => {
-      const chunks = [];
-      response.on('data', (chunk) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () => {
-        resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString('utf8') });
-      });
+// One connection with one request at a time, to a server that says how long each answer is: node:http takes several times as long.
+class Connection {
+  #socket = undefined;
+  #received = [];
+  #length = 0;
+  #head = undefined; // of the answer that is coming
+  #waiting = undefined;
+
+  #open() {
+    const socket = net.connect({ host, port: Number(port), noDelay: true });
+    socket.on('data', (chunk) => this.#take(chunk));
+    socket.on('error', (error) => this.#fail(socket, error));
+    socket.on('close', () => this.#fail(socket, new Error('the runtime API closed the connection')));
+    this.#received = [];
+    this.#length = 0;
+    this.#head = undefined;
+    return socket;
+  }
+
+  request(method, path, headers = {}, body = undefined) {
+    let head = `${method} ${API}${path} HTTP/1.1\r\nHost: ${host}:${port}\r\n`;
+    for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
+    return new Promise((resolve, reject) => {
+      this.#socket ??= this.#open();
+      this.#waiting = { resolve, reject };
+      // A process that waits for a call has something to do; one whose handler runs has what the handler does.
+      this.#socket.ref();
+      this.#socket.cork();
+      this.#socket.write(head + '\r\n', 'latin1');
+      if (body !== undefined) this.#socket.write(body);
+      this.#socket.uncork();
     });
-    sent.on('error', reject);
-    sent.end(body);
-  });
+  }
+
+  #fail(socket, error) {
+    // One that was given up already has nothing to say any more.
+    if (this.#socket !== socket) return;
+    this.#socket = undefined;
+    this.#waiting?.reject(error);
+    this.#waiting = undefined;
+  }
+
+  #take(chunk) {
+    this.#received.push(chunk);
+    this.#length += chunk.length;
+    if (this.#head === undefined) {
+      const all = Buffer.concat(this.#received);
+      this.#received = [all];
+      const end = all.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      this.#head = parseHead(all.toString('latin1', 0, end));
+      this.#received = [all.subarray(end + 4)];
+      this.#length -= end + 4;
+    }
+    const { status, headers } = this.#head;
+    if (this.#length < Number(headers['content-length'])) return;
+    const body = Buffer.concat(this.#received).toString('utf8');
+    this.#received = [];
+    this.#length = 0;
+    this.#head = undefined;
+    const { resolve } = this.#waiting;
+    this.#waiting = undefined;
+    if (headers.connection === 'close') {
+      this.#socket.destroy();
+      this.#socket = undefined;
+    } else {
+      this.#socket.unref();
+    }
+    resolve({ status, headers, body });
+  }
 }
 
-function post(path, text, headers = {}) {
+function parseHead(text) {
+  const [first, ...lines] = text.split('\r\n');
+  const headers = { 'content-length': '0' };
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+  }
+  return { status: Number(first.split(' ')[1]), headers };
+}
+
+const connection = new Connection();
+
+function post(path, text, headers = {}, over = connection) {
   const body = Buffer.from(text, 'utf8');
-  return request('POST', path, { 'Content-Type': 'application/json', 'Content-Length': body.length, ...headers }, body);
+  return over.request('POST', path, { 'Content-Type': 'application/json', 'Content-Length': body.length, ...headers }, body);
 }
 
 // ---- Errors, as AWS writes them.
@@ -56,10 +124,10 @@ function errorObject(error) {
   }
 }
 
-function postError(path, error) {
+function postError(path, error, over = connection) {
   const object = errorObject(error);
   const type = String(object.errorType).replace(/[^\x21-\x7e]/g, '_') || 'Error';
-  return post(path, JSON.stringify(object), { 'Lambda-Runtime-Function-Error-Type': type });
+  return post(path, JSON.stringify(object), { 'Lambda-Runtime-Function-Error-Type': type }, over);
 }
 
 // ---- The function's code.
@@ -234,7 +302,7 @@ function serialize(result) {
 }
 
 async function handleOne(handler) {
-  const { status, headers, body } = await request('GET', '/invocation/next');
+  const { status, headers, body } = await connection.request('GET', '/invocation/next');
   if (status !== 200) throw new Error(`the runtime API answered ${status}: ${body}`);
   const id = headers['lambda-runtime-aws-request-id'];
   current = id;
@@ -258,7 +326,8 @@ async function end(error, label, code) {
   console.error(label, JSON.stringify(errorObject(error)));
   const where = current === undefined ? '/init/error' : `/invocation/${current}/error`;
   try {
-    await postError(where, error);
+    // The other connection may be waiting for a call.
+    await postError(where, error, new Connection());
   } finally {
     process.exit(code);
   }

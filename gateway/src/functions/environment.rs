@@ -12,6 +12,30 @@ const INHERITED: [&str; 8] = [
     "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "TMPDIR", "USER",
 ];
 
+/// What tools that install packages take besides: where they are configured, by what they reach their registries.
+const OF_TOOLS: [&str; 6] = [
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "PYENV_ROOT",
+    "NVM_DIR",
+];
+
+/// The environment of tools that install packages. Packages bring code that runs with it, so none of our secrets is in it.
+pub fn of_tools() -> BTreeMap<String, String> {
+    let wanted = |name: &str| {
+        let lower = name.to_ascii_lowercase();
+        INHERITED.contains(&name)
+            || OF_TOOLS.contains(&name)
+            || lower.ends_with("_proxy")
+            || ["pip_", "npm_config_", "xdg_"]
+                .iter()
+                .any(|start| lower.starts_with(start))
+    };
+    std::env::vars().filter(|(name, _)| wanted(name)).collect()
+}
+
 /// What a worker's environment is made of.
 pub(super) struct Sources<'a> {
     /// The gateway's own.

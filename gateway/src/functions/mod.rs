@@ -19,6 +19,8 @@ mod tools;
 mod worker;
 
 pub use call::{Invocation, InvokeError, Invoked};
+pub use environment::of_tools;
 pub use events::FunctionEvent;
 pub use host::{FunctionHost, HostSettings};
+pub(crate) use tools::private_temporary;
 pub use tools::{NODE_VARIABLE, PYTHON_VARIABLE, Tools};

@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
-use super::keeper;
+use super::{environment, keeper};
 
 /// The most that a keeper says.
 const MAX_REPORT: usize = 4096;
@@ -188,9 +188,11 @@ fn read_report(report: &str) -> (Option<i32>, Option<Ended>) {
     (pid, ended)
 }
 
-/// Runs a tool to its end; what it wrote, or a sentence with the end of its complaints.
+/// Runs a tool to its end; what it wrote, or a sentence with the end of its complaints. `folder` is nobody else's: Python looks for
+/// modules where it runs.
 pub(super) async fn run(
     keeper: &Path,
+    folder: &Path,
     program: &Path,
     arguments: &[&str],
     limit: Duration,
@@ -198,8 +200,8 @@ pub(super) async fn run(
     let launch = Launch {
         program: program.to_owned(),
         arguments: arguments.iter().map(OsString::from).collect(),
-        environment: std::env::vars().collect(),
-        folder: std::env::temp_dir(),
+        environment: environment::of_tools(),
+        folder: folder.to_owned(),
     };
     let shown = format!("{} {}", program.display(), arguments.join(" "));
     let fail = |why: &str| Err(format!("`{shown}` failed: {why}"));

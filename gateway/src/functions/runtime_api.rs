@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use gateway_core::function::{FunctionError, MAX_RESULT_BYTES, Refusal, ResponseMode};
-use http::header::{CONNECTION, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, ORIGIN};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request as HttpRequest, Response, StatusCode,
 };
@@ -142,9 +142,12 @@ async fn accept(
 
 async fn serve(stream: TcpStream, requests: Arc<mpsc::Sender<Request>>) {
     let _ = stream.set_nodelay(true);
+    let Ok(own) = stream.local_addr() else {
+        return;
+    };
     let service = service_fn(|request| {
         let requests = Arc::clone(&requests);
-        async move { Ok::<_, Infallible>(answer(request, &requests).await) }
+        async move { Ok::<_, Infallible>(answer(request, &requests, own).await) }
     });
     let connection =
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -156,8 +159,9 @@ async fn serve(stream: TcpStream, requests: Arc<mpsc::Sender<Request>>) {
 async fn answer(
     request: HttpRequest<Incoming>,
     requests: &mpsc::Sender<Request>,
+    own: SocketAddr,
 ) -> Response<Full<Bytes>> {
-    match handle(request, requests).await {
+    match handle(request, requests, own).await {
         Ok(response) => response,
         Err(refusal) => {
             let mut response = json(refusal.status(), refusal.body());
@@ -170,13 +174,25 @@ async fn answer(
     }
 }
 
+/// A web page that guesses the port names itself, or calls this address by another name.
+fn is_meant_for(headers: &HeaderMap, own: SocketAddr) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    host == Some(own.to_string().as_str())
+        && !headers.contains_key(ORIGIN)
+        && !headers.contains_key("sec-fetch-site")
+}
+
 async fn handle(
     request: HttpRequest<Incoming>,
     requests: &mpsc::Sender<Request>,
+    own: SocketAddr,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
     let (head, body) = request.into_parts();
     // Before anything is refused: a connection with an unread body must be closed, and many clients do not expect that.
     let (body, trailers) = collect(body).await?;
+    if !is_meant_for(&head.headers, own) {
+        return Err(Refusal::NotFound);
+    }
     let path = head.uri.path();
     let path = path.strip_prefix(VERSION).ok_or(Refusal::NotFound)?;
     let call = path

@@ -53,7 +53,7 @@ impl Default for Tools {
         };
         let cache = folder("XDG_CACHE_HOME")
             .or_else(|| Some(folder("HOME")?.join(".cache")))
-            .map_or_else(std::env::temp_dir, |cache| cache.join("wiregate"));
+            .map_or_else(private_temporary, |cache| cache.join("wiregate"));
         // By this name it is found although the file may have been replaced meanwhile.
         let own = Path::new("/proc/self/exe");
         let keeper = if own.exists() {
@@ -79,6 +79,12 @@ pub(super) struct Toolbox {
     pythons: Mutex<HashMap<String, Arc<OnceCell<PathBuf>>>>,
 }
 
+/// A folder below the system's temporary one whose name nobody guesses, for who has no home.
+pub(crate) fn private_temporary() -> PathBuf {
+    let name = format!("wiregate-{}", hex(&crate::env::random::<16>()));
+    std::env::temp_dir().join(name)
+}
+
 /// A program and its arguments.
 pub(super) type CommandLine = (PathBuf, Vec<OsString>);
 
@@ -87,8 +93,7 @@ impl Toolbox {
     pub(super) fn new(tools: Tools) -> std::io::Result<Self> {
         let bootstrap = write_bootstrap(&tools.cache).or_else(|_| {
             // A cache that cannot be written to, as in a container without a home.
-            let name = format!("wiregate-{}", hex(&crate::env::random::<8>()));
-            write_bootstrap(&std::env::temp_dir().join(name))
+            write_bootstrap(&private_temporary())
         })?;
         Ok(Self {
             tools,
@@ -138,9 +143,9 @@ impl Toolbox {
         );
         let cell = Arc::clone(self.pythons.lock().await.entry(key).or_default());
         let found = cell.get_or_try_init(|| async {
-            let keeper = &self.tools.keeper;
+            let (keeper, own) = (&self.tools.keeper, self.folder());
             if let Some(python) = named {
-                let probe = ask(keeper, &python).await?;
+                let probe = ask(keeper, own, &python).await?;
                 return if probe.ready {
                     Ok(python)
                 } else {
@@ -156,7 +161,7 @@ impl Toolbox {
                 &self.tools.python,
                 Path::new("python"),
             ] {
-                match ask(keeper, python).await {
+                match ask(keeper, own, python).await {
                     Ok(probe) if probe.ready => return Ok(python.to_owned()),
                     Ok(probe) => return self.make_python(python, &probe.version).await,
                     Err(why) => complaint = why,
@@ -169,13 +174,22 @@ impl Toolbox {
         found.await.cloned()
     }
 
+    /// A folder in which nobody else writes.
+    fn folder(&self) -> &Path {
+        self.bootstrap.parent().unwrap_or(&self.tools.cache)
+    }
+
     /// A virtual environment of this Python with what functions need. Made aside and moved into place, so that none is
     /// found half done.
     async fn make_python(&self, base: &Path, version: &str) -> Result<PathBuf, String> {
-        let keeper = &self.tools.keeper;
+        let (keeper, own) = (&self.tools.keeper, self.folder());
         let folder = self.tools.cache.join(format!("python-{version}"));
         let python = folder.join("bin/python");
-        if python.exists() && ask(keeper, &python).await.is_ok_and(|probe| probe.ready) {
+        if python.exists()
+            && ask(keeper, own, &python)
+                .await
+                .is_ok_and(|probe| probe.ready)
+        {
             return Ok(python);
         }
         tracing::info!(
@@ -190,7 +204,7 @@ impl Toolbox {
         ));
         let made = async {
             let path = aside.display().to_string();
-            process::run(keeper, base, &["-m", "venv", &path], INSTALL).await?;
+            process::run(keeper, own, base, &["-m", "venv", &path], INSTALL).await?;
             let mut install = vec![
                 "-m",
                 "pip",
@@ -199,13 +213,17 @@ impl Toolbox {
                 "--disable-pip-version-check",
             ];
             install.extend(PYTHON_PACKAGES);
-            process::run(keeper, &aside.join("bin/python"), &install, INSTALL).await
+            process::run(keeper, own, &aside.join("bin/python"), &install, INSTALL).await
         };
         if let Err(why) = made.await {
             let _ = fs::remove_dir_all(&aside);
             return Err(format!("a Python with awslambdaric cannot be made: {why}"));
         }
-        if python.exists() && !ask(keeper, &python).await.is_ok_and(|probe| probe.ready) {
+        if python.exists()
+            && !ask(keeper, own, &python)
+                .await
+                .is_ok_and(|probe| probe.ready)
+        {
             let _ = fs::remove_dir_all(&folder);
         }
         if let Err(error) = fs::rename(&aside, &folder) {
@@ -226,8 +244,8 @@ struct Probe {
     ready: bool,
 }
 
-async fn ask(keeper: &Path, python: &Path) -> Result<Probe, String> {
-    let answer = process::run(keeper, python, &["-c", QUESTION], PROBE).await?;
+async fn ask(keeper: &Path, folder: &Path, python: &Path) -> Result<Probe, String> {
+    let answer = process::run(keeper, folder, python, &["-c", QUESTION], PROBE).await?;
     let mut words = answer.split_whitespace();
     let version = words.next().unwrap_or_default().to_owned();
     let ready = words.next() == Some("True");

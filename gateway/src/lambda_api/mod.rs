@@ -19,9 +19,9 @@ use gateway_core::lambda_api::{
     self, Answer, Catalog, Code, Context, Entry, LATEST, LambdaApiError, Version,
 };
 use gateway_core::resource::{Function, Runtime};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use serde_json::{Map, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::archive::ArchiveError;
 use self::shelf::Shelf;
@@ -35,6 +35,16 @@ const PREFIX: &str = "/2015-03-31/functions";
 pub const MOST_REQUEST: usize = 70_167_211;
 /// Uploads at once: each is in memory, and again in base64.
 const MOST_UPLOADS: usize = 4;
+
+/// Whether a request brings an archive.
+pub fn is_upload(method: &Method, path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    match *method {
+        Method::POST => path == PREFIX,
+        Method::PUT => path.ends_with("/code"),
+        _ => false,
+    }
+}
 
 /// Whether a path is the Lambda API's.
 pub fn is_lambda_api(path: &str) -> bool {
@@ -112,6 +122,11 @@ impl LambdaApi {
         self.bring_into_force(catalog);
     }
 
+    /// A place among the uploads at once; `None` at the end of the process.
+    pub async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.uploads.acquire().await.ok()
+    }
+
     /// Answers one request.
     pub async fn answer(self: &Arc<Self>, request: LambdaRequest) -> Response<Bytes> {
         let asked = lambda_api::Request {
@@ -132,9 +147,6 @@ impl LambdaApi {
             self.decide(&mut catalog, &request, None)
         } else {
             let this = Arc::clone(self);
-            let Ok(_place) = self.uploads.acquire().await else {
-                return refusal(&LambdaApiError::Service("the gateway stops".to_owned()));
-            };
             // Unpacking takes a while, and what has begun is finished though nobody waits any more.
             let changed = tokio::task::spawn_blocking(move || this.change(&request)).await;
             changed.unwrap_or_else(|error| {
@@ -162,18 +174,22 @@ impl LambdaApi {
             body: &request.body,
         };
         let archive = lambda_api::upload(&asked)?;
-        let code = archive
-            .map(|bytes| self.shelf.put(&bytes))
-            .transpose()
-            .map_err(|error| match error {
-                ArchiveError::Io(_) => failed(&error),
-                error => LambdaApiError::InvalidParameter(error.to_string()),
-            })?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.catalog.load_full();
         let mut catalog = (*before).clone();
-        let answer = self.decide(&mut catalog, request, code)?;
+        // Decided first: what is refused leaves nothing behind.
+        let answer = self.decide(
+            &mut catalog,
+            request,
+            archive.as_deref().map(Shelf::code_of),
+        )?;
         if catalog != *before {
+            if let Some(bytes) = archive {
+                self.shelf.put(&bytes).map_err(|error| match error {
+                    ArchiveError::Io(_) => failed(&error),
+                    error => LambdaApiError::InvalidParameter(error.to_string()),
+                })?;
+            }
             self.shelf.save(&catalog).map_err(|error| failed(&error))?;
             self.bring_into_force(catalog);
         }
@@ -207,10 +223,19 @@ impl LambdaApi {
     fn bring_into_force(&self, catalog: Catalog) {
         let before = self.functions(&self.catalog.load());
         let after = self.functions(&catalog);
-        for (key, function) in &after {
-            if before.get(key) != Some(function) {
-                self.host.put(function.clone());
-            }
+        // Those first that gain a name: one that moves is never nowhere.
+        let gains = |key: &(String, String), function: &Function| {
+            let had = before.get(key).map(|one| &one.aliases);
+            let new = |alias: &String| had.is_none_or(|had| !had.contains(alias));
+            function.aliases.iter().any(new)
+        };
+        let changed = after
+            .iter()
+            .filter(|(key, function)| before.get(key) != Some(function));
+        let (first, then): (Vec<_>, Vec<_>) =
+            changed.partition(|(key, function)| gains(key, function));
+        for (_, function) in first.into_iter().chain(then) {
+            self.host.put(function.clone());
         }
         for ((name, version), _) in before.iter().filter(|(key, _)| !after.contains_key(*key)) {
             // A file that took the name runs its own function under it.

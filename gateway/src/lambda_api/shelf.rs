@@ -57,15 +57,19 @@ impl Shelf {
         self.archives().join(name(code))
     }
 
-    /// Unpacks an archive; one that is there already is left alone.
-    pub(super) fn put(&self, bytes: &[u8]) -> Result<Code, ArchiveError> {
-        let code = Code {
+    /// What an archive is known by.
+    pub(super) fn code_of(bytes: &[u8]) -> Code {
+        Code {
             sha256: STANDARD.encode(Sha256::digest(bytes)),
             size: bytes.len() as u64,
-        };
-        let folder = self.folder(&code);
+        }
+    }
+
+    /// Unpacks an archive; one that is there already is left alone.
+    pub(super) fn put(&self, bytes: &[u8]) -> Result<(), ArchiveError> {
+        let folder = self.folder(&Self::code_of(bytes));
         if folder.exists() {
-            return Ok(code);
+            return Ok(());
         }
         // Unpacked aside first: a folder with the archive's name is whole, whenever the process ends.
         let aside = tempfile::Builder::new()
@@ -81,7 +85,7 @@ impl Shelf {
             Err(why) => return Err(why.into()),
         }
         sync(&self.archives())?;
-        Ok(code)
+        Ok(())
     }
 
     /// Writes the catalog; it is there whole, or as it was.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use gateway_core::address::names_connections;
-use gateway_core::auth::sigv4;
+use gateway_core::auth::sigv4::{self, Credentials};
 use gateway_core::failure::Failure;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
@@ -37,6 +37,8 @@ pub struct ManagementListener {
     pub checks_signatures: bool,
     /// `/v2/…`.
     pub control: Arc<Control>,
+    /// Whose signatures the control plane and the Lambda API know.
+    pub operators: Arc<[Credentials]>,
     /// `/2015-03-31/functions`.
     pub lambda_api: Arc<LambdaApi>,
     /// Everything else.
@@ -90,6 +92,7 @@ impl ManagementListener {
         let is_control = is_control(path);
         let is_lambda = is_lambda_api(path);
         let is_callback = !is_control && !is_lambda && names_connections(path);
+        let brings = is_lambda && lambda_api::is_upload(request.method(), path);
         let (parts, body) = request.into_parts();
         // Whoever shows a signature must show a right one, also where none is asked for.
         let presented = parts.headers.contains_key(AUTHORIZATION) && self.checks_signatures;
@@ -97,11 +100,22 @@ impl ManagementListener {
             .headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
-        let must_verify =
-            guarded == Guarded::IfSigned || presented && authorization.and_then(bearer).is_none();
+        let has_token = authorization.and_then(bearer).is_some();
+        // Whoever brings a function runs what they like here: where keys are set, nobody does without one.
+        let must_sign = is_lambda && self.checks_signatures;
+        let must_verify = guarded == Guarded::IfSigned || (presented || must_sign) && !has_token;
         if is_callback || is_control || is_lambda || must_verify {
-            // An archive of code on its way over a slow line takes its time.
-            let (most, timeout) = if is_lambda {
+            // An archive of code on its way over a slow line takes its time. Who shows no key of ours sends no archive.
+            let shows_key = authorization.is_some_and(|text| {
+                let mut keys = self.operators.iter();
+                keys.any(|key| text.contains(&key.access_key_id))
+            });
+            let place = if brings && (shows_key || !must_verify) {
+                Some(self.lambda_api.place().await)
+            } else {
+                None
+            };
+            let (most, timeout) = if place.is_some() {
                 (lambda_api::MOST_REQUEST, UPLOAD.max(self.timeout))
             } else {
                 (MAX_BODY, self.timeout)
@@ -124,8 +138,7 @@ impl ManagementListener {
                 (false, false) => sigv4::EXECUTE_API,
             };
             if must_verify
-                && let Err(failure) =
-                    callback::verify(&callback, &self.callback.credentials, service)
+                && let Err(failure) = callback::verify(&callback, self.keys(service), service)
             {
                 return respond::refusal(&failure).map(Full::new);
             }
@@ -153,6 +166,15 @@ impl ManagementListener {
         }
         self.route(Request::from_parts(parts, axum::body::Body::new(body)))
             .await
+    }
+
+    /// Whose signatures count: those of functions are for `@connections` alone.
+    fn keys(&self, service: &str) -> &[Credentials] {
+        if service == sigv4::EXECUTE_API {
+            &self.callback.credentials
+        } else {
+            &self.operators
+        }
     }
 
     async fn route(&self, request: Request<axum::body::Body>) -> Response<Full<Bytes>> {

@@ -229,8 +229,11 @@ fn is_resource(pattern: &str, resource: &str, work: &mut Work) -> Result<bool, &
     if pattern == "*" {
         return Ok(true);
     }
-    let pattern = Arn::parse(pattern)
-        .ok_or("must be * or an ARN of six parts, such as arn:aws:execute-api:*:*:*")?;
+    // "IAM completes an ARN of fewer than six fields with wildcards."
+    let missing = 6_usize.saturating_sub(pattern.split(':').count());
+    let pattern = format!("{pattern}{}", ":*".repeat(missing));
+    let pattern =
+        Arn::parse(&pattern).ok_or("must be * or an ARN, such as arn:aws:execute-api:*")?;
     match Arn::parse(resource) {
         Some(resource) => pattern.matches(&resource, work),
         None => Ok(false),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::Need;
+use crate::functions::of_tools;
 
 /// The longest installation.
 const LIMIT: Duration = Duration::from_mins(10);
@@ -77,12 +78,11 @@ impl Installer {
                 let quiet = ["--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"];
                 if lock.is_some() {
                     let arguments = [&["ci"][..], &quiet].concat();
-                    // A lock may be of another time than its manifest; then npm itself says so, and what the manifest names is installed.
-                    if run(Path::new("npm"), &arguments, folder, "Node.js")
-                        .await
-                        .is_ok()
-                    {
-                        return Ok(());
+                    // A lock may be of another time than its manifest; then npm itself says so, and what the manifest names is installed. Any
+                    // other failure may be a package that is not the one that was locked.
+                    match run(Path::new("npm"), &arguments, folder, "Node.js").await {
+                        Err(why) if why.contains("EUSAGE") => {}
+                        ended => return ended,
                     }
                     let _ = fs::remove_file(folder.join("package-lock.json"));
                 }
@@ -117,7 +117,7 @@ impl Installer {
 /// parts must be installed by the same.
 async fn python_for(runtime: &str) -> PathBuf {
     let answers = Command::new(runtime)
-        .args(["-c", "import pip"])
+        .args(["-I", "-c", "import pip"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -138,6 +138,8 @@ async fn run(program: &Path, arguments: &[&str], folder: &Path, of: &str) -> Res
     command
         .args(arguments)
         .current_dir(folder)
+        .env_clear()
+        .envs(of_tools())
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = match tokio::time::timeout(LIMIT, command.output()).await {
