@@ -40,7 +40,7 @@ const EXIT_INTERRUPTED: u8 = 130;
 const EXIT_UNFINISHED: u8 = 1;
 
 /// Descriptors kept for backends, files and the management listener: a tenth, within these bounds.
-const RESERVED_DESCRIPTORS: (usize, usize) = (96, 2048);
+const RESERVED_DESCRIPTORS: (usize, usize) = (112, 2048);
 
 /// Serves until a signal ends it. Everything is checked before a port is bound.
 pub fn run(read: Read, sources: Sources) -> ExitCode {

@@ -280,7 +280,7 @@ impl LambdaApi {
             // It was checked when it was created.
             runtime: Runtime::parse(&version.runtime)?,
             handler: version.handler.clone(),
-            code: self.shelf.folder(&version.code),
+            code: self.shelf.folder(&version.code).ok()?,
             timeout: Duration::from_secs(version.timeout.into()),
             memory_mib: version.memory_size,
             environment: version.environment.clone(),

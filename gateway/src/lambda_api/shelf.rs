@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -14,35 +15,39 @@ use tempfile::TempDir;
 
 use super::archive::{self, ArchiveError};
 
+/// The catalog's file.
+const FILE: &str = "functions.json";
+
 /// A folder with functions.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    root: PathBuf,
-    /// Without a data directory everything is gone at the end.
-    _temporary: Option<TempDir>,
+    root: Root,
+}
+
+#[derive(Debug)]
+enum Root {
+    /// Below the data directory.
+    Kept(PathBuf),
+    /// Gone at the end, and not there before something is put into it.
+    Temporary(OnceLock<TempDir>),
 }
 
 impl Shelf {
     /// Opens the folder below a data directory, or a temporary one, and reads what it holds. Archives that nothing names are removed.
     pub(super) fn open(data_dir: Option<&Path>) -> io::Result<(Self, Catalog)> {
-        let (root, temporary) = if let Some(folder) = data_dir {
-            (folder.join("functions"), None)
-        } else {
-            let folder = tempfile::Builder::new()
-                .prefix("wiregate-functions-")
-                .tempdir()?;
-            (folder.path().to_owned(), Some(folder))
+        let Some(folder) = data_dir else {
+            let root = Root::Temporary(OnceLock::new());
+            return Ok((Self { root }, Catalog::default()));
         };
         let shelf = Self {
-            root,
-            _temporary: temporary,
+            root: Root::Kept(folder.join("functions")),
         };
-        fs::create_dir_all(shelf.archives())?;
+        fs::create_dir_all(shelf.archives()?)?;
         // Environment variables are often secrets.
-        fs::set_permissions(&shelf.root, Permissions::from_mode(0o700))?;
-        let catalog = match fs::read(shelf.file()) {
+        fs::set_permissions(shelf.root()?, Permissions::from_mode(0o700))?;
+        let file = shelf.root()?.join(FILE);
+        let catalog = match fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|why| {
-                let file = shelf.file();
                 io::Error::other(format!("{} holds no functions: {why}", file.display()))
             })?,
             Err(why) if why.kind() == io::ErrorKind::NotFound => Catalog::default(),
@@ -53,8 +58,8 @@ impl Shelf {
     }
 
     /// Where an archive is unpacked.
-    pub(super) fn folder(&self, code: &Code) -> PathBuf {
-        self.archives().join(name(code))
+    pub(super) fn folder(&self, code: &Code) -> io::Result<PathBuf> {
+        Ok(self.archives()?.join(name(code)))
     }
 
     /// What an archive is known by.
@@ -67,14 +72,15 @@ impl Shelf {
 
     /// Unpacks an archive; one that is there already is left alone.
     pub(super) fn put(&self, bytes: &[u8]) -> Result<(), ArchiveError> {
-        let folder = self.folder(&Self::code_of(bytes));
+        let folder = self.folder(&Self::code_of(bytes))?;
         if folder.exists() {
             return Ok(());
         }
+        fs::create_dir_all(self.archives()?)?;
         // Unpacked aside first: a folder with the archive's name is whole, whenever the process ends.
         let aside = tempfile::Builder::new()
             .prefix(".unpacking-")
-            .tempdir_in(self.archives())?;
+            .tempdir_in(self.archives()?)?;
         archive::unpack(bytes, aside.path(), archive::MOST_BYTES)?;
         fs::set_permissions(aside.path(), Permissions::from_mode(0o755))?;
         sync(aside.path())?;
@@ -84,14 +90,15 @@ impl Shelf {
             Err(_) if folder.exists() => {}
             Err(why) => return Err(why.into()),
         }
-        sync(&self.archives())?;
+        sync(&self.archives()?)?;
         Ok(())
     }
 
     /// Writes the catalog; it is there whole, or as it was.
     pub(super) fn save(&self, catalog: &Catalog) -> io::Result<()> {
         let text = serde_json::to_vec(catalog)?;
-        let aside = self.root.join(".functions.json.new");
+        let root = self.root()?;
+        let aside = root.join(".functions.json.new");
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -100,16 +107,27 @@ impl Shelf {
             .open(&aside)?;
         file.write_all(&text)?;
         file.sync_all()?;
-        fs::rename(&aside, self.file())?;
-        sync(&self.root)
+        fs::rename(&aside, root.join(FILE))?;
+        sync(root)
     }
 
-    fn file(&self) -> PathBuf {
-        self.root.join("functions.json")
+    fn root(&self) -> io::Result<&Path> {
+        match &self.root {
+            Root::Kept(folder) => Ok(folder),
+            Root::Temporary(folder) => {
+                if let Some(folder) = folder.get() {
+                    return Ok(folder.path());
+                }
+                let made = tempfile::Builder::new()
+                    .prefix("wiregate-functions-")
+                    .tempdir()?;
+                Ok(folder.get_or_init(|| made).path())
+            }
+        }
     }
 
-    fn archives(&self) -> PathBuf {
-        self.root.join("code")
+    fn archives(&self) -> io::Result<PathBuf> {
+        Ok(self.root()?.join("code"))
     }
 
     fn sweep(&self, catalog: &Catalog) -> io::Result<()> {
@@ -121,7 +139,7 @@ impl Shelf {
             .stored()
             .flat_map(|(_, entry)| versions(entry))
             .collect();
-        for found in fs::read_dir(self.archives())? {
+        for found in fs::read_dir(self.archives()?)? {
             let found = found?;
             if !wanted.contains(&*found.file_name().to_string_lossy()) {
                 fs::remove_dir_all(found.path())?;

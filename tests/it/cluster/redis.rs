@@ -16,7 +16,11 @@ const COMPLETE: Duration = Duration::from_secs(8);
 const AWAY: &[&str] = &["the store is away"];
 
 /// And what it may say where answers of Redis arrive with other bits.
-const SPOILT: &[&str] = &["the store is away", "passed over in Redis"];
+const SPOILT: &[&str] = &[
+    "the store is away",
+    "passed over in Redis",
+    "cannot tell whether the others believe it dead",
+];
 
 async fn seconds(seconds: f64) {
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
