@@ -151,13 +151,13 @@ async fn other_callers_are_served_while_an_archive_is_unpacked() {
 
 #[tokio::test]
 async fn where_keys_are_set_nobody_brings_a_function_without_one() {
-    let yaml = "server: { credentials: [{ accessKeyId: AKIAEXAMPLE, secretAccessKey: a secret that nobody here knows }], tokens: [a token that is long enough to be one] }\n";
+    let yaml = "server: { credentials: [{ accessKeyId: AKIAEXAMPLE, secretAccessKey: a secret that nobody here knows }], tokens: [a-token-that-is-long-enough-to-be-one] }\n";
     let gateway = GatewayCommand::new(BINARY, yaml).start().await;
     let (status, answer) = ask(&gateway, "GET", "", Value::Null).await;
     assert_eq!(status, 403, "{answer}");
     let request = Request::new(gateway.management(), "GET", FUNCTIONS).header(
         "authorization",
-        "Bearer a token that is long enough to be one",
+        "Bearer a-token-that-is-long-enough-to-be-one",
     );
     assert_eq!(request.send().await.status, 200);
 }

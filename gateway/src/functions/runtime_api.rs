@@ -174,10 +174,10 @@ async fn answer(
     }
 }
 
-/// A web page that guesses the port names itself, or calls this address by another name.
+/// A web page that guesses the port names itself, or comes by its own site's name. What scripts write there has no dot.
 fn is_meant_for(headers: &HeaderMap, own: SocketAddr) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    host == Some(own.to_string().as_str())
+    host.is_some_and(|host| host == own.to_string() || !host.contains('.'))
         && !headers.contains_key(ORIGIN)
         && !headers.contains_key("sec-fetch-site")
 }

@@ -114,6 +114,20 @@ async fn every_request_of_a_runtime_has_its_documented_answer() {
             json!([404, "NotFound"]),
         ),
         (
+            "a web page by its site's name",
+            raw(
+                r#""GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n\r\n""#,
+            ),
+            json!([404, "NotFound"]),
+        ),
+        (
+            "a web page",
+            raw(
+                r#""GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: cross-site\r\nConnection: close\r\n\r\n""#,
+            ),
+            json!([404, "NotFound"]),
+        ),
+        (
             "the wrong method",
             r#"get("/runtime/init/error")"#.to_owned(),
             json!([404, "NotFound"]),

@@ -142,10 +142,10 @@ async fn without_file_descriptors_those_connected_are_still_served() {
         .map(|_| tokio::spawn(ask(gateway.handshake("/dev"), let_in.clone())))
         .collect();
     let count = || let_in.lock().unwrap().len();
-    // 96 descriptors are kept for backends and operators.
-    eventually("it is full", async || (count() == 160).then_some(())).await;
+    // 112 descriptors are kept for backends and operators.
+    eventually("it is full", async || (count() == 144).then_some(())).await;
     let mut clients: Vec<_> = let_in.lock().unwrap().drain(..).collect();
-    let mut served: Vec<_> = clients.drain(..110).map(RawSocket::from_stream).collect();
+    let mut served: Vec<_> = clients.drain(..94).map(RawSocket::from_stream).collect();
     let worked = gateway.processor_time();
     let begun = Instant::now();
     let mut waits = Vec::new();

@@ -352,6 +352,7 @@ impl Declaring<'_, '_> {
             self.scope
                 .report
                 .about(format!("Resources.{}", resource.logical_id));
+            lambda::remark(resource, self.globals, self.scope);
             let read = || lambda::declared(resource, self.globals, &seen, self.scope);
             Some(self.scope.report.softly(read))
         };

@@ -6,6 +6,7 @@ use super::document::Resource;
 use super::scope::Scope;
 use super::thing::FunctionThing;
 use super::value::{Place, Value, What};
+use crate::config::diagnostic::{nearest, quoted};
 
 /// A Lambda function of a template. Its name is what integrations call; `runnable` says whether it can run here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,97 @@ const REMARKABLE: [&str; 8] = [
     "Layers",
     "PackageType",
     "Runtime",
+];
+
+/// Members that are numbers, with AWS's limits ("AWS quotas, Lambda").
+const NUMBERS: [(&str, u32, u32); 2] = [("Timeout", 1, 900), ("MemorySize", 128, 10_240)];
+
+/// Properties of `AWS::Serverless::Function`, whether they mean anything here or not.
+const OF_SAM: &[&str] = &[
+    "Architectures",
+    "AssumeRolePolicyDocument",
+    "AutoPublishAlias",
+    "AutoPublishAliasAllProperties",
+    "AutoPublishCodeSha256",
+    "CapacityProviderConfig",
+    "CodeSigningConfigArn",
+    "CodeUri",
+    "DeadLetterQueue",
+    "DeploymentPreference",
+    "Description",
+    "DurableConfig",
+    "Environment",
+    "EphemeralStorage",
+    "EventInvokeConfig",
+    "Events",
+    "FileSystemConfigs",
+    "FunctionName",
+    "FunctionScalingConfig",
+    "FunctionUrlConfig",
+    "Handler",
+    "ImageConfig",
+    "ImageUri",
+    "InlineCode",
+    "KmsKeyArn",
+    "Layers",
+    "LoggingConfig",
+    "MemorySize",
+    "PackageType",
+    "PermissionsBoundary",
+    "Policies",
+    "PropagateTags",
+    "ProvisionedConcurrencyConfig",
+    "PublishToLatestPublished",
+    "RecursiveLoop",
+    "ReservedConcurrentExecutions",
+    "Role",
+    "RolePath",
+    "Runtime",
+    "RuntimeManagementConfig",
+    "SnapStart",
+    "SourceKMSKeyArn",
+    "Tags",
+    "TenancyConfig",
+    "Timeout",
+    "Tracing",
+    "VersionDeletionPolicy",
+    "VersionDescription",
+    "VpcConfig",
+];
+
+/// Properties of `AWS::Lambda::Function`.
+const OF_LAMBDA: &[&str] = &[
+    "Architectures",
+    "CapacityProviderConfig",
+    "Code",
+    "CodeSigningConfigArn",
+    "DeadLetterConfig",
+    "Description",
+    "DurableConfig",
+    "Environment",
+    "EphemeralStorage",
+    "FileSystemConfigs",
+    "FunctionName",
+    "FunctionScalingConfig",
+    "Handler",
+    "ImageConfig",
+    "KmsKeyArn",
+    "Layers",
+    "LoggingConfig",
+    "MemorySize",
+    "PackageType",
+    "PublishToLatestPublished",
+    "RecursiveLoop",
+    "ReservedConcurrentExecutions",
+    "Role",
+    "Runtime",
+    "RuntimeManagementConfig",
+    "SnapStart",
+    "Tags",
+    "TenancyConfig",
+    "Timeout",
+    "TracingConfig",
+    "VpcConfig",
 ];
 
 /// What others see of a function.
@@ -123,6 +215,43 @@ pub(super) fn declared(
         environment: function.environment(),
         place: resource.place.clone(),
         places,
+    }
+}
+
+/// Says what of a function's properties has no effect because of how it is written.
+pub(super) fn remark(resource: &Resource, globals: &Value, scope: &Scope<'_>) {
+    let serverless = resource.type_name == "AWS::Serverless::Function";
+    let known = if serverless { OF_SAM } else { OF_LAMBDA };
+    for member in resource.properties.members() {
+        let key = member.key.as_str();
+        if known.contains(&key) {
+            continue;
+        }
+        let near = nearest(key, known.iter().copied());
+        let hint = near.map(|word| format!("; did you mean {}?", quoted(word)));
+        scope.report.notice(
+            &member.place,
+            format!(
+                "a function has no property {}, and it has no effect{}",
+                quoted(key),
+                hint.unwrap_or_default()
+            ),
+        );
+    }
+    let function = Function::new(resource, globals, scope);
+    for (key, least, most) in NUMBERS {
+        let text = scope.report.softly(|| function.text(key));
+        let (Some(place), Some(text)) = (function.place(key), text) else {
+            continue;
+        };
+        let number: Option<u32> = text.trim().parse().ok();
+        if !number.is_some_and(|number| (least..=most).contains(&number)) {
+            let said = format!(
+                "{key} must be a number from {least} to {most}, not {}",
+                quoted(&text)
+            );
+            scope.report.notice(&place, said);
+        }
     }
 }
 

@@ -174,3 +174,33 @@ fn every_deployed_stage_compiles_unless_a_notice_says_so() {
     }
     assert!(stages > 10, "{stages}");
 }
+
+#[test]
+fn what_a_function_says_in_vain_is_named() {
+    let text = "Resources:
+  A:
+    Type: AWS::Serverless::Function
+    Properties: { Handlr: app.f, Enviroment: {}, Timeout: 1s, MemorySize: 64, Events: {} }
+  B:
+    Type: AWS::Lambda::Function
+    Properties: { CodeUri: x, Code: x, Timeout: 900, Unheard: 1 }
+";
+    let read = read(Path::new("template.yaml"), text, &inputs(), &nothing_beside);
+    let said = notices(&read.unwrap());
+    let expected = [
+        "4:19: Resources.A: a function has no property 'Handlr', and it has no effect; did you mean 'Handler'?",
+        "4:34: Resources.A: a function has no property 'Enviroment', and it has no effect; did you mean 'Environment'?",
+        "4:50: Resources.A: Timeout must be a number from 1 to 900, not '1s'",
+        "4:63: Resources.A: MemorySize must be a number from 128 to 10240, not '64'",
+        "7:19: Resources.B: a function has no property 'CodeUri', and it has no effect; did you mean 'Code'?",
+        "7:53: Resources.B: a function has no property 'Unheard', and it has no effect",
+    ];
+    for line in expected {
+        let (place, sentence) = line.split_once(": ").unwrap();
+        let sentence = sentence.split_once(": ").unwrap().1;
+        let found = said
+            .iter()
+            .any(|notice| notice.starts_with(place) && notice.contains(sentence));
+        assert!(found, "{line} is not said: {said:#?}");
+    }
+}
