@@ -385,10 +385,12 @@ impl Gateway {
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
-    /// Resident memory, bytes.
+    /// Resident memory that is its own, bytes: without the code of the program, of which more becomes resident with each thing it does.
     pub fn memory(&self) -> u64 {
         let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
         kib.expect("the kernel knows the process") * 1024
     }

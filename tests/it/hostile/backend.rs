@@ -233,10 +233,11 @@ async fn broken_answers_are_error_frames_and_their_memory_comes_back() {
         during <= bound,
         &format!("{during} bytes more"),
     );
+    // What the allocator keeps for answers to come; if they themselves stayed it would be 20 MiB for each round and backend.
     within(
         Duration::from_secs(5),
         "the memory comes back",
-        async || (gateway.memory().saturating_sub(before) <= 8 * MIB).then_some(()),
+        async || (gateway.memory().saturating_sub(before) <= 12 * MIB).then_some(()),
     )
     .await;
 }
