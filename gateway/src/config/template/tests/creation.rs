@@ -192,8 +192,8 @@ fn what_a_function_says_in_vain_is_named() {
         "4:34: Resources.A: a function has no property 'Enviroment', and it has no effect; did you mean 'Environment'?",
         "4:50: Resources.A: Timeout must be a number from 1 to 900, not '1s'",
         "4:63: Resources.A: MemorySize must be a number from 128 to 10240, not '64'",
-        "7:19: Resources.B: a function has no property 'CodeUri', and it has no effect; did you mean 'Code'?",
-        "7:53: Resources.B: a function has no property 'Unheard', and it has no effect",
+        "7:19: Resources.B: a function has no property 'CodeUri', and it has no effect",
+        "7:54: Resources.B: a function has no property 'Unheard', and it has no effect",
     ];
     for line in expected {
         let (place, sentence) = line.split_once(": ").unwrap();
